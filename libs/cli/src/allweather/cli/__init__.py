@@ -1,0 +1,1 @@
+"""The allweather command: services and libraries register their commands by entry point."""

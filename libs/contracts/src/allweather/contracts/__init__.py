@@ -1,0 +1,1 @@
+"""Every record, id, topic and header of Allweather as frozen models. No I/O."""

@@ -1,0 +1,1 @@
+"""Consume and publish Kafka records safely: the only place that imports a Kafka client."""

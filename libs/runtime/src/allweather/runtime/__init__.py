@@ -1,0 +1,1 @@
+"""What every service process is made of: settings, signals, probes, Postgres, Redis, payload store."""

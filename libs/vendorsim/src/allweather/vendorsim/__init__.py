@@ -1,0 +1,1 @@
+"""Model vendors as they are on the wire, with faults on demand."""

@@ -1,0 +1,1 @@
+"""HTTP doors: OpenAI-compatible in, durable requests out."""

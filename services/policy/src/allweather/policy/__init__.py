@@ -1,0 +1,1 @@
+"""Decides who may use what, where: a verdict for every request."""

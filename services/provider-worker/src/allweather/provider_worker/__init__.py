@@ -1,0 +1,1 @@
+"""Calls one vendor: pure translators around one I/O core."""

@@ -1,0 +1,1 @@
+"""Decides which model answers, falls back, parks, releases and settles."""
