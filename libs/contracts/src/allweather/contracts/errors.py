@@ -1,0 +1,58 @@
+"""The one renderer of denials and errors: a caller sees the same error whichever service refused it.
+
+`render` gives the body in the caller's dialect and the HTTP status under which the door sends it.
+"""
+
+import json
+from dataclasses import dataclass
+
+from allweather.contracts.failures import OutcomeKind
+from allweather.contracts.slip import Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class ApiError:
+    """An error as a caller should see it. `message` says what is wrong and what to do."""
+
+    status: int
+    type: str
+    code: str | None
+    message: str
+    param: str | None = None
+
+
+def render(error: ApiError, dialect: Dialect = Dialect.OPENAI_CHAT) -> bytes:
+    """The error body in `dialect`."""
+    return _RENDERERS[dialect](error)
+
+
+def _openai(error: ApiError) -> bytes:
+    body = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    return json.dumps({"error": body}, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+_RENDERERS = {Dialect.OPENAI_CHAT: _openai}
+
+_STATUS_AND_TYPE: dict[OutcomeKind, tuple[int, str]] = {
+    OutcomeKind.DENIED: (403, "permission_error"),
+    OutcomeKind.INVALID: (400, "invalid_request_error"),
+    OutcomeKind.TOO_LONG: (400, "invalid_request_error"),
+    OutcomeKind.INTERRUPTED: (502, "server_error"),
+    OutcomeKind.EXPIRED: (504, "server_error"),
+    OutcomeKind.CANCELLED: (409, "invalid_request_error"),
+    OutcomeKind.OVER_LIMIT: (429, "rate_limit_error"),
+    OutcomeKind.DEAD_LETTERED: (500, "server_error"),
+}
+
+
+def for_outcome(outcome: OutcomeKind, message: str, *, code: str | None = None, param: str | None = None) -> ApiError:
+    """The error under which an outcome other than an answer is given. An unknown model is a 404, as vendors do."""
+    status, kind = _STATUS_AND_TYPE[outcome]
+    if code == "model_not_found":
+        status, kind = 404, "invalid_request_error"
+    return ApiError(status, kind, code or outcome.value, message, param)
+
+
+def conflict(message: str) -> ApiError:
+    """The same idempotency key was used with another body."""
+    return ApiError(422, "invalid_request_error", "idempotency_conflict", message)

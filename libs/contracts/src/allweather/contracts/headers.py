@@ -1,0 +1,64 @@
+"""Names of record and HTTP headers, each said once."""
+
+from typing import Final
+
+# CloudEvents 1.0, Kafka binary mode
+CONTENT_TYPE: Final = "content-type"
+CE_SPECVERSION: Final = "ce_specversion"
+CE_ID: Final = "ce_id"
+CE_SOURCE: Final = "ce_source"
+CE_TYPE: Final = "ce_type"
+CE_TIME: Final = "ce_time"
+CE_SUBJECT: Final = "ce_subject"
+CE_DATASCHEMA: Final = "ce_dataschema"
+CE_TENANT: Final = "ce_tenantid"
+CE_CAUSATION: Final = "ce_causationid"
+
+# Hints that an application may put on a request record
+DIALECT: Final = "ai-dialect"
+"""`openai.chat` (default)."""
+PRIORITY: Final = "ai-priority"
+"""`interactive` or `bulk`; the default is the door's: HTTP interactive, Kafka bulk."""
+DEADLINE: Final = "ai-deadline"
+"""RFC 3339 time with zone, or a number of seconds from acceptance."""
+REGION: Final = "ai-region"
+"""Comma-separated places (`eu`, `us`, `au`, ...) in which the request may be processed."""
+DATA_CLASS: Final = "ai-data-class"
+"""The caller's classification of the content, an input of policy rules."""
+DOOR: Final = "ai-door"
+"""Signed address of the HTTP door that waits; anything not signed for this very request is ignored."""
+
+# What a reply says besides its body
+OUTCOME: Final = "ai-outcome"
+STATUS: Final = "ai-status"
+MODEL: Final = "ai-model"
+DEPLOYMENT: Final = "ai-deployment"
+PROCESSED_IN: Final = "ai-region"
+COST: Final = "ai-cost-usd"
+ATTEMPTS: Final = "ai-attempts"
+CALL_ID: Final = "ai-call-id"
+REQUEST_ID: Final = "ai-request-id"
+"""The public id, `req_<uuid>_<tag>`."""
+
+# Deltas
+DELTA_SEQUENCE: Final = "ai-sequence"
+
+# Reply addressing: ours, then what Spring Kafka and FastStream already send
+REPLY_TOPIC: Final = "reply-topic"
+REPLY_PARTITION: Final = "reply-partition"
+CORRELATION_ID: Final = "correlation-id"
+SPRING_REPLY_TOPIC: Final = "kafka_replyTopic"
+SPRING_REPLY_PARTITION: Final = "kafka_replyPartition"
+"""A 4-byte big-endian integer."""
+SPRING_CORRELATION_ID: Final = "kafka_correlationId"
+"""Opaque bytes: echoed unchanged, never decoded."""
+FASTSTREAM_REPLY_TO: Final = "reply_to"
+FASTSTREAM_CORRELATION_ID: Final = "correlation_id"
+ECHOED: Final = (CORRELATION_ID, SPRING_CORRELATION_ID, FASTSTREAM_CORRELATION_ID)
+"""Headers of a request that its reply carries unchanged."""
+
+TRACEPARENT: Final = "traceparent"
+TRACESTATE: Final = "tracestate"
+
+# HTTP
+IDEMPOTENCY_KEY: Final = "idempotency-key"

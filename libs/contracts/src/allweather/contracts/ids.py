@@ -1,0 +1,82 @@
+"""Identifiers: every one is derived, so that a retry, a redelivery and a replay name the same thing.
+
+A request id is UUIDv5(tenant, submission key), where the submission key is the caller's idempotency key or `ce_id`,
+the key that the HTTP door mints when the caller gave none, or the position of the record on its topic. Because the
+tenant is part of the derivation, no caller can name another tenant's request.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+
+_REQUESTS = UUID("5d0c4f0e-7d0b-5b62-9a53-6d1a3b0f3f11")
+_TAG_HEX = 16
+
+
+def request_id(tenant: str, submission_key: str) -> UUID:
+    """The id of the request that `tenant` submitted under `submission_key`."""
+    return uuid5(_REQUESTS, f"{len(tenant)}:{tenant}:{submission_key}")
+
+
+def position_key(topic: str, partition: int, offset: int) -> str:
+    """The submission key of a record that carries neither `ce_id` nor an idempotency key."""
+    return f"{topic}/{partition}/{offset}"
+
+
+def attempt_id(request: UUID, n: int) -> UUID:
+    """The id of attempt `n` (from 1), whatever deployment it goes to."""
+    return uuid5(request, f"attempt-{n}")
+
+
+def event_id(request: UUID, step: str) -> str:
+    """The `ce_id` of the record that carries out `step`: the same each time the step is carried out."""
+    return str(uuid5(request, step))
+
+
+def public_id(request: UUID, tenant: str, secret: bytes) -> str:
+    """The id shown to callers: `req_<uuid>_<tag>`; the tag binds it to the tenant."""
+    return f"req_{request.hex}_{_tag(request.hex, tenant, secret)}"
+
+
+def parse_public_id(text: str, tenant: str, secret: bytes) -> UUID | None:
+    """The request behind a public id, or None when it is malformed or another tenant's."""
+    prefix, _, rest = text.partition("_")
+    hex_id, _, tag = rest.partition("_")
+    if (
+        prefix != "req"
+        or len(hex_id) != 32
+        or not hmac.compare_digest(tag.encode(), _tag(hex_id, tenant, secret).encode())
+    ):
+        return None
+    return UUID(hex=hex_id)
+
+
+def _tag(hex_id: str, tenant: str, secret: bytes) -> str:
+    return hmac.new(secret, f"id:{tenant}:{hex_id}".encode(), hashlib.sha256).hexdigest()[:_TAG_HEX]
+
+
+@dataclass(frozen=True, slots=True)
+class DoorAddress:
+    """Where an HTTP door waits for a reply: its partition of the door topic, signed so that no tenant can forge it."""
+
+    door: str
+    partition: int
+
+    def sign(self, request: UUID, secret: bytes) -> str:
+        """The header value that names this door for `request`."""
+        return f"{self.door}:{self.partition}:{self._mac(request, secret)}"
+
+    @classmethod
+    def verify(cls, text: str, request: UUID, secret: bytes) -> "DoorAddress | None":
+        """The address in a header value, or None when it was not signed for this request."""
+        parts = text.split(":")
+        if len(parts) != 3 or not parts[1].isascii() or not parts[1].isdigit():
+            return None
+        address = cls(parts[0], int(parts[1]))
+        valid = hmac.compare_digest(parts[2].encode(), address._mac(request, secret).encode())
+        return address if valid else None
+
+    def _mac(self, request: UUID, secret: bytes) -> str:
+        text = f"door:{self.door}:{self.partition}:{request.hex}"
+        return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()[:32]

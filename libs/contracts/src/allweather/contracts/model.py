@@ -1,0 +1,27 @@
+"""The base of every value that crosses a service boundary."""
+
+import hashlib
+from typing import Any
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict
+
+
+class Model(BaseModel):
+    """A frozen value. Readers ignore fields they do not know, so that an older service reads a newer record."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def to_json(self) -> bytes:
+        """This value as compact JSON, without fields that are None."""
+        return self.__pydantic_serializer__.to_json(self, exclude_none=True)
+
+
+def canonical_json(value: Any) -> bytes:
+    """`value` (plain JSON types) in the canonical form of RFC 8785: equal values give equal bytes."""
+    return rfc8785.dumps(value)
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 of `data`, as 64 lower-case hexadecimal characters."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,143 @@
+"""The routing slip: all that a service needs to know of a request, carried in every internal record.
+
+Policy writes it once; only the router adds to it (attempts, parks, position). Times are milliseconds since the Unix
+epoch and come from the causing record, never from the clock of the service that decides.
+"""
+
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from allweather.contracts.failures import FailureKind
+from allweather.contracts.model import Model
+
+
+class Dialect(StrEnum):
+    """The wire format that the caller speaks; results, deltas and errors are rendered in it."""
+
+    OPENAI_CHAT = "openai.chat"
+
+
+class Priority(StrEnum):
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+
+
+class Capability(StrEnum):
+    """Something that a request needs and a deployment may have."""
+
+    STREAMING = "streaming"
+    TOOLS = "tools"
+    PARALLEL_TOOLS = "parallel_tools"
+    VISION = "vision"
+    JSON_SCHEMA = "json_schema"
+    REASONING = "reasoning"
+
+
+class Needs(Model):
+    """What a candidate must offer."""
+
+    capabilities: tuple[Capability, ...] = ()
+    input_tokens: int = 0
+    """Estimate, an upper bound by bytes / 3; settled with the vendor's own count."""
+    output_tokens: int | None = None
+    """The caller's limit, if given."""
+
+
+class ReplyAddress(Model):
+    """Where the outcome goes."""
+
+    topic: str
+    partition: int | None = None
+    door: str | None = None
+    """Id of the HTTP door that waits; None at the Kafka door."""
+    echo: tuple[tuple[str, str], ...] = ()
+    """Correlation headers of the request, values in base64, carried unchanged by the reply."""
+
+
+class Verdict(Model):
+    """Policy's decision, and what decided it."""
+
+    effect: Literal["permit", "deny", "invalid"]
+    rules: tuple[str, ...] = ()
+    """Ids of the rules that decided, most specific first."""
+    code: str | None = None
+    """Machine-readable reason of a deny or invalid, such as `model_not_allowed`."""
+    reason: str | None = None
+    """One sentence for the caller: what is wrong and what to do."""
+    param: str | None = None
+    """The field of the request that is to blame, if one is."""
+    regions: tuple[str, ...] | None = None
+    """Places in which the request may be processed; None = anywhere."""
+    vendors: tuple[str, ...] | None = None
+    """Vendors that may see the request; None = any."""
+    output_check: bool = False
+    """Whether the answer must be reviewed before it is released."""
+    policy_digest: str = ""
+    """Digest of the rules under which this was decided."""
+    decided_at_ms: int = 0
+
+
+class Usage(Model):
+    """Tokens of one call, in normal form: cached and reasoning tokens are contained in the totals."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+class Attempt(Model):
+    """A finished dispatch, whether or not a vendor was called."""
+
+    n: int
+    deployment: str
+    episode: int
+    failure: FailureKind | None = None
+    message: str | None = None
+    http_status: int | None = None
+    retry_after_ms: int | None = None
+    dispatched_at_ms: int
+    ended_at_ms: int
+    first_token_ms: int | None = None
+    usage: Usage | None = None
+
+
+class Slip(Model):
+    """What every internal record says of its request."""
+
+    request_id: UUID
+    tenant: str
+    dialect: Dialect = Dialect.OPENAI_CHAT
+    route: str
+    """What the application named as `model`."""
+    stream: bool = False
+    include_usage: bool = False
+    """The caller asked for a usage chunk at the end of its stream."""
+    priority: Priority
+    data_class: str | None = None
+    accepted_at_ms: int
+    deadline_ms: int
+    body_digest: str
+    """SHA-256 of the body as received: the same key with another digest is a conflict."""
+    body_ref: str | None = None
+    """Digest under which the payload store holds the body when it does not travel in the record."""
+    needs: Needs = Needs()
+    reply: ReplyAddress
+    verdict: Verdict
+    position: int = 0
+    """How many steps of the chain led here; the next step is taken at `position + 1`, once."""
+    episode: int = 1
+    parks: int = 0
+    attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def next_attempt(self) -> int:
+        """The number of the attempt to dispatch next."""
+        return len(self.attempts) + 1
+
+    @property
+    def this_episode(self) -> tuple[Attempt, ...]:
+        """The attempts of the current episode, oldest first."""
+        return tuple(a for a in self.attempts if a.episode == self.episode)
