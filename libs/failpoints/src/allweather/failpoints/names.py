@@ -1,0 +1,36 @@
+"""Every failpoint of the system, said once, with what it guards or where it lies.
+
+A guard is a check that keeps a promise; switching it off must turn the checker red.
+A point is a line between two effects; dying there must break nothing.
+"""
+
+from typing import Final, Literal, get_args
+
+Guard = Literal[
+    "router.first-row-wins",  # drop a record whose step another cause has already taken
+    "router.same-cause-replays",  # carry out the stored decision again, unchanged, for the same cause
+    "router.outcome-stops-dispatch",  # no dispatch, parking or release where an outcome row exists
+    "messaging.commit-after-ack",  # commit an offset only after the outputs' acknowledgement
+    "worker.verdict-check",  # no vendor call against the recorded verdict
+    "worker.deadline-check",  # no vendor call after the request's deadline
+    "worker.region-check",  # no vendor call outside the permitted regions
+]
+
+Point = Literal[
+    "router.before-steps",  # the batch is read, no step row is written
+    "router.after-steps",  # the step rows are committed, nothing is published
+    "router.before-publish",  # the outputs are decided, none is sent
+    "router.after-publish",  # the outputs are acknowledged, the offsets are not committed
+    "router.before-ack",  # the outputs are sent, their acknowledgement is awaited
+    "worker.before-call",  # the claim is held, the vendor has not been called
+    "worker.after-response",  # the vendor has answered, the result is not published
+    "worker.after-publish",  # the result is acknowledged, the claim is not marked done
+    "policy.after-publish",  # the verdicts are acknowledged, the offsets are not committed
+    "ingest.after-publish",  # the request is acknowledged, the client has not been told
+    "audit.before-commit",  # entries and frontier are written in an open transaction
+    "audit.after-commit",  # entries and frontier are durable, their topic copy is not published
+    "release.after-publish",  # the release is acknowledged, the parked row still exists
+]
+
+GUARDS: Final[frozenset[str]] = frozenset(get_args(Guard))
+POINTS: Final[frozenset[str]] = frozenset(get_args(Point))
