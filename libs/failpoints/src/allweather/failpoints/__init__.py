@@ -22,9 +22,9 @@ class Failpoints:
     def parse(cls, text: str) -> Self:
         """Failpoints of a text such as `router.first-row-wins=skip;worker.after-response=kill@3`.
 
-        `@3` acts at the third turn only; without it every turn acts. A guard can be `skip`ped. A point can `kill` (SIGKILL
-        of this process), `stop` (SIGSTOP), `raise`, `block:seconds` (the event loop stalls) or `sleep:seconds` (only the
-        coroutine does). Raises ValueError that lists everything it does not understand.
+        `@3` acts at the third turn only; without it every turn acts. A guard can be `skip`ped. A point can `kill`
+        (SIGKILL of this process), `stop` (SIGSTOP), `raise`, `block:seconds` (the event loop stalls) or
+        `sleep:seconds` (only the coroutine does). Raises ValueError that lists everything it does not understand.
         """
         return cls(parse(text))
 

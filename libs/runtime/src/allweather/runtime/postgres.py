@@ -1,0 +1,145 @@
+"""Postgres for correctness: a pool that is waited for, and one way to run work on it.
+
+Work that finds Postgres unusable (away, restarting, full, locked) raises `DependencyAway`: nothing is wrong with the
+work, the same work may succeed later. Everything else that Postgres says is a bug and is raised as it is.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import asyncpg
+from asyncpg import exceptions
+from pydantic import SecretStr
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+Connection = "PoolConnectionProxy[asyncpg.Record]"
+Work = Callable[["PoolConnectionProxy[asyncpg.Record]"], Awaitable[T]]
+
+
+class DependencyAway(Exception):
+    """Something that this service needs cannot be used now; the same work may succeed later."""
+
+
+AWAY_ERRORS: tuple[type[Exception], ...] = (
+    OSError,
+    TimeoutError,
+    exceptions.PostgresConnectionError,
+    exceptions.OperatorInterventionError,  # shutting down, starting up, statement cancelled by its time limit
+    exceptions.InsufficientResourcesError,  # disk full, too many connections, out of memory
+    exceptions.TransactionRollbackError,  # deadlock, serialization failure
+    exceptions.LockNotAvailableError,
+    exceptions.ReadOnlySQLTransactionError,  # a replica after a failover
+    exceptions.PostgresIOError,
+)
+
+
+class Postgres:
+    """A pool of connections, and the line between `Postgres is away` and `our statement is wrong`."""
+
+    def __init__(
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        *,
+        away: type[Exception] = DependencyAway,
+        on_away: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.pool = pool
+        self._away = away
+        self._on_away = on_away
+
+    async def run(self, work: "Work[T]") -> T:
+        """The result of `work` on a connection, outside any transaction: each statement is its own.
+
+        `work` must be idempotent: when the connection turns out to be stale it is run once more on a new one.
+        Raises `away` when Postgres cannot be used.
+        """
+        try:
+            try:
+                return await self._once(work)
+            except exceptions.PostgresConnectionError:
+                return await self._once(work)
+        except AWAY_ERRORS as error:
+            self._on_away()
+            raise self._away(f"postgres: {type(error).__name__}") from error
+
+    async def transact(self, work: "Work[T]") -> T:
+        """`run` inside one transaction, which is rolled back when `work` raises."""
+
+        async def in_transaction(connection: "PoolConnectionProxy[asyncpg.Record]") -> T:
+            async with connection.transaction():
+                return await work(connection)
+
+        return await self.run(in_transaction)
+
+    async def ping(self) -> None:
+        """Raise unless Postgres answers."""
+        await self.run(lambda connection: connection.execute("SELECT 1"))
+
+    async def _once(self, work: "Work[T]") -> T:
+        async with self.pool.acquire() as connection:
+            return await work(connection)
+
+
+@asynccontextmanager
+async def open_postgres(
+    dsn: SecretStr,
+    *,
+    name: str,
+    connections: int = 4,
+    statement_timeout_s: float = 10.0,
+    away: type[Exception] = DependencyAway,
+    on_away: Callable[[], None] = lambda: None,
+) -> AsyncGenerator[Postgres]:
+    """Postgres at `dsn` as the application `name`, closed with the block.
+
+    Opening waits until Postgres is there. `away` is the error that `run` raises when it cannot be used, so that a
+    service can hand in what its consumer understands as `try this record again`.
+    """
+    pool = asyncpg.create_pool(
+        dsn.get_secret_value(),
+        min_size=1,
+        max_size=connections,
+        timeout=5.0,
+        command_timeout=statement_timeout_s + 1.0,
+        max_inactive_connection_lifetime=0.0,
+        server_settings={
+            "application_name": name,
+            "statement_timeout": f"{statement_timeout_s * 1000:.0f}",
+            "idle_in_transaction_session_timeout": "60000",
+        },
+    )
+    await _opened(pool)
+    try:
+        yield Postgres(pool, away=away, on_away=on_away)
+    finally:
+        await _closed(pool)
+
+
+async def _opened(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    pause = 0.1
+    while True:
+        try:
+            await pool
+            return
+        except AWAY_ERRORS as error:
+            log.warning("waiting for postgres", extra={"error": type(error).__name__})
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
+
+
+async def _closed(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    """Close gracefully, but never wait long for a server that is gone."""
+    try:
+        async with asyncio.timeout(5.0):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
