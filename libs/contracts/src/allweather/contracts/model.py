@@ -1,5 +1,6 @@
 """The base of every value that crosses a service boundary."""
 
+import datetime
 import hashlib
 from typing import Any
 
@@ -25,3 +26,9 @@ def canonical_json(value: Any) -> bytes:
 def digest(data: bytes) -> str:
     """SHA-256 of `data`, as 64 lower-case hexadecimal characters."""
     return hashlib.sha256(data).hexdigest()
+
+
+def iso_time(at_ms: int) -> str:
+    """RFC 3339 text, in UTC with milliseconds, of a time in milliseconds since the epoch."""
+    moment = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

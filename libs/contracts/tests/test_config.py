@@ -1,0 +1,83 @@
+"""Configuration is validated as a whole, and every fault is named."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from allweather.contracts import config
+from allweather.contracts.slip import Usage
+
+ROOT = Path(__file__).parents[3]
+VENDOR = {"id": "v", "api": "openai", "provider_name": "openai", "simulator_path": "/v"}
+
+
+def _deployment(name: str, **changed: Any) -> dict[str, Any]:
+    return {
+        "id": name,
+        "vendor": "v",
+        "model": "m",
+        "endpoint": "http://localhost",
+        "credential": "V_KEY",
+        "context_tokens": 1000,
+        "max_output_tokens": 100,
+        "price": {"input": 1, "output": 2},
+    } | changed
+
+
+def _parse(deployments: list[Any], routes: list[Any] | None = None) -> config.Configuration:
+    return config.parse({"vendors": [VENDOR], "deployments": deployments}, {"routes": routes or []}, {"tenants": []})
+
+
+def test_the_shipped_configuration_is_valid() -> None:
+    shipped = config.load(ROOT / "config")
+
+    assert shipped.route("triage") is not None
+    assert {d.region for d in shipped.deployments if d.vendor == "azure-openai"} == {
+        "australiaeast", "centralus", "eastus2", "koreacentral", "norwayeast", "swedencentral", "uksouth",
+    }  # fmt: skip
+
+
+def test_a_model_is_a_route_to_all_its_deployments() -> None:
+    route = _parse([_deployment("a"), _deployment("b"), _deployment("c", model="other")]).route("m")
+
+    assert route is not None
+    assert route.candidates == ("a", "b")
+
+
+def test_every_fault_is_named_at_once() -> None:
+    with pytest.raises(config.InvalidConfiguration) as caught:
+        _parse([_deployment("a", vendor="nobody"), _deployment("a")], [{"id": "r", "candidates": ["x"]}])
+
+    for fault in ("deployment a: declared 2 times", "unknown vendor nobody", "route r: unknown deployment x"):
+        assert fault in str(caught.value)
+
+
+def test_an_unknown_field_is_refused_by_name() -> None:
+    with pytest.raises(config.InvalidConfiguration, match=r"deployments\.0\.contxt_tokens"):
+        _parse([_deployment("a", contxt_tokens=5)])
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(config.InvalidConfiguration, match=r"catalogue\.yaml: No such file"):
+        config.load(tmp_path)
+
+
+def test_a_file_that_is_not_yaml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "catalogue.yaml").write_text("a: [")
+
+    with pytest.raises(config.InvalidConfiguration, match=r"catalogue\.yaml: not YAML"):
+        config.load(tmp_path)
+
+
+def test_the_digest_changes_with_any_value_and_only_then() -> None:
+    one, same = _parse([_deployment("a")]), _parse([_deployment("a")])
+    other = _parse([_deployment("a", price={"input": 1, "output": 3})])
+
+    assert one.digest == same.digest != other.digest
+
+
+def test_cached_tokens_are_priced_apart() -> None:
+    price = config.Price(input=2, output=10, cached_input=0.2)
+
+    assert price.cost(Usage(input_tokens=1_000_000, cached_input_tokens=500_000, output_tokens=100_000)) == 2.1
