@@ -26,3 +26,24 @@ install: $(VENV)/.installed ## Install everything into .venv, from requirements.
 lock: ## Resolve the dependencies again and write requirements.lock
 	$(BIN)/uv lock --upgrade
 	$(BIN)/uv export --all-packages --all-groups --no-emit-workspace --no-header --format requirements-txt -o requirements.lock > /dev/null
+
+.PHONY: schemas
+schemas: install ## Write the JSON Schemas, golden examples and AsyncAPI document from the models
+	$(BIN)/python schemas/generate.py
+
+.PHONY: check
+check: install ## Format, lint, types, import rules, schema drift
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python schemas/generate.py --check
+
+.PHONY: format
+format: install ## Format the code and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: test
+test: install ## Everything, with the real broker, Postgres and Redis
+	$(BIN)/pytest
