@@ -16,6 +16,10 @@ from allweather.failpoints import OFF, Failpoints
 PREFIX = "ALLWEATHER_"
 
 
+def _failpoints(value: str | Failpoints) -> Failpoints:
+    return Failpoints.parse(value) if isinstance(value, str) else value
+
+
 class SettingsError(Exception):
     """The environment does not describe a service that could start; each problem names its variable."""
 
@@ -57,7 +61,7 @@ class ServiceSettings(Environment):
     otlp_endpoint: str | None = Field(None, description="OTLP/HTTP collector for traces; no traces without it.")
     trace_ratio: float = Field(0.01, ge=0, le=1, description="Share of new traces that are recorded.")
     time_factor: float = Field(1.0, gt=0, le=1, description="Shortens breaker and slow-start times, for the demo only.")
-    failpoints: Annotated[Failpoints, PlainValidator(Failpoints.parse)] = Field(
+    failpoints: Annotated[Failpoints, PlainValidator(_failpoints)] = Field(
         OFF, description="Failpoints to arm, for tests only."
     )
 
@@ -125,4 +129,4 @@ def _shown(default: object) -> str:
 def _problem(cls: type[BaseSettings], detail: ErrorDetails) -> str:
     field = str(detail["loc"][0]) if detail["loc"] else ""
     name = variable(cls, field) if field in cls.model_fields else field
-    return f"{name}: {detail['msg']}"
+    return f"{name}: {detail['msg'].removeprefix('Value error, ')}"
