@@ -74,14 +74,18 @@ def _add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
 
 def _rendered_error(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Replace `exc_info` by a report that quotes no input."""
-    given = event.pop("exc_info", None)
-    record: logging.LogRecord | None = event.get("_record")
-    if given is True or given is None:
-        given = record.exc_info if record is not None else None
-    error: object = cast("tuple[object, ...]", given)[1] if isinstance(given, tuple) else given
-    if isinstance(error, BaseException):
+    error = _error(event.pop("exc_info", None))
+    if error is not None:
         event["exception"] = reported(error)
     return event
+
+
+def _error(given: object) -> BaseException | None:
+    """The error of an `exc_info`, which may be an error, a triple, or the wish to log the one being handled."""
+    if isinstance(given, BaseException):
+        return given
+    handled = cast("tuple[object, BaseException | None, object]", given) if isinstance(given, tuple) else sys.exc_info()
+    return handled[1] if given else None
 
 
 def _redacted(_logger: WrappedLogger, _method: str, event: EventDict) -> MutableMapping[str, Any]:
