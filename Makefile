@@ -47,3 +47,15 @@ format: install ## Format the code and mend what the linter can
 .PHONY: test
 test: install ## Everything, with the real broker, Postgres and Redis
 	$(BIN)/pytest
+
+.PHONY: up
+up: install ## Start the stack and every service in the background; wait until all are ready
+	@$(BIN)/allweather up
+
+.PHONY: down
+down: install ## Stop what `make up` started
+	@$(BIN)/allweather down
+
+.PHONY: status
+status: install ## Print one JSON object: addresses, a development key, every process (make -s status)
+	@$(BIN)/allweather status --json

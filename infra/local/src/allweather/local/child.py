@@ -11,16 +11,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from allweather.local.errors import StartFailed
 from allweather.local.probes import ready
 from allweather.local.state import StateFolder
 
 _POLL = 0.05
 # A program that ran this long was well: its next crash is a first crash again.
 _WELL = 30.0
-
-
-class StartFailed(Exception):
-    """A program ended, or did not answer its probe in time; the message carries the end of its log."""
 
 
 class Phase(StrEnum):
@@ -67,6 +64,7 @@ class Child:
         self._changed = changed
         self._process: asyncio.subprocess.Process | None = None
         self._started = 0.0
+        self._ready = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
 
     @property
@@ -110,12 +108,10 @@ class Child:
 
     async def until_ready(self, within: float) -> None:
         """Wait for a program that is being started again."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                while self.phase is not Phase.READY:
-                    await asyncio.sleep(_POLL)
-                return
-        raise self._failure(f"is {self.phase} after {within:g} s")
+        try:
+            await asyncio.wait_for(self._ready.wait(), within)
+        except TimeoutError:
+            raise self._failure(f"is {self.phase} after {within:g} s") from None
 
     def snapshot(self) -> dict[str, Any]:
         return {
@@ -189,4 +185,8 @@ class Child:
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
+        if phase is Phase.READY:
+            self._ready.set()
+        else:
+            self._ready.clear()
         self._changed()

@@ -13,15 +13,13 @@ from pathlib import Path
 
 import httpx
 
+from allweather.local.errors import JarUnavailable
+
 LOCK_FILE = Path(__file__).parent / "kafka-jars.lock"
 ATTEMPTS = 4
 DOWNLOADS_AT_ONCE = 8
 
 Report = Callable[[str], None]
-
-
-class JarUnavailable(Exception):
-    """A jar could not be fetched with the content that the lock file names."""
 
 
 @dataclass(frozen=True, order=True)
@@ -118,6 +116,7 @@ async def _download(session: httpx.AsyncClient, jar: Jar) -> bytes:
     """The jar's content, verified; a wrong or broken answer is asked for again."""
     problem = ""
     for attempt in range(ATTEMPTS):
+        await asyncio.sleep(0.2 * attempt)
         try:
             response = (await session.get(jar.path)).raise_for_status()
         except httpx.HTTPError as error:
@@ -126,5 +125,4 @@ async def _download(session: httpx.AsyncClient, jar: Jar) -> bytes:
             if digest(response.content) == jar.sha256:
                 return response.content
             problem = "the content is not what the lock file names"
-        await asyncio.sleep(0.2 * 2**attempt)
     raise JarUnavailable(f"{jar.filename}: {problem} ({ATTEMPTS} attempts)")

@@ -3,9 +3,7 @@
 import asyncio
 from pathlib import Path
 
-
-class PreparationFailed(Exception):
-    """A preparing program ended with an error; the message carries what it printed."""
+from allweather.local.errors import PreparationFailed
 
 
 async def run(*command: str, folder: Path, statements: str = "") -> None:

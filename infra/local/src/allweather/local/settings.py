@@ -55,6 +55,11 @@ class LocalSettings(BaseSettings):
     # What tests start their servers with.
     stack: Literal["native", "docker"] = "native"
 
+    def as_environment(self) -> dict[str, str]:
+        """The environment in which another process reads exactly these settings."""
+        given = self.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+        return inherited_environment() | {f"ALLWEATHER_{name}".upper(): str(value) for name, value in given.items()}
+
 
 def inherited_environment() -> dict[str, str]:
     """The environment that programs are started with, before their own variables."""

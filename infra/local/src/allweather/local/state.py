@@ -8,18 +8,16 @@ import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from allweather.local.errors import AlreadyRunning
+
 _LARGEST_LOG = 32 * 1024 * 1024
-
-
-class AlreadyRunning(Exception):
-    """Another supervisor holds this state folder."""
 
 
 class StateFolder:
@@ -51,7 +49,7 @@ class StateFolder:
         return "\n".join(text.splitlines()[-lines:])
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Generator[None]:
         """Hold the folder for this process; the kernel frees it even when the process is killed."""
         self.create()
         with (self.root / "lock").open("a+") as lock:
@@ -60,14 +58,6 @@ class StateFolder:
             except BlockingIOError:
                 raise AlreadyRunning(f"the stack of {self.root} is already up") from None
             yield
-
-    def is_locked(self) -> bool:
-        """Whether a supervisor holds the folder at this moment."""
-        try:
-            with self.locked():
-                return False
-        except AlreadyRunning:
-            return True
 
     def record(self, name: str, pid: int) -> None:
         created = psutil.Process(pid).create_time()
@@ -90,6 +80,14 @@ def alive(record: dict[str, Any]) -> psutil.Process | None:
     except (psutil.NoSuchProcess, KeyError):
         return None
     return process if same else None
+
+
+def exists(pid: int) -> bool:
+    """Whether a process of this pid runs; one that only waits to be reaped does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def write_json(file: Path, content: dict[str, Any]) -> None:

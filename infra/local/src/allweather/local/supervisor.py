@@ -28,10 +28,10 @@ class Supervisor:
     are ended first.
     """
 
-    def __init__(self, state: StateFolder, report: Report, on_change: Callable[[], None] = _ignore) -> None:
+    def __init__(self, state: StateFolder, report: Report) -> None:
         self.state = state
+        self.on_change: Callable[[], None] = _ignore
         self._report = report
-        self._on_change = on_change
         self._children: dict[str, Child] = {}
         self._stages: list[list[Child]] = []
         self._held = ExitStack()
@@ -54,7 +54,7 @@ class Supervisor:
         """
         for program in programs:
             require_free(program.name, program.port)
-        stage = [Child(program, self.state, self._on_change) for program in programs]
+        stage = [Child(program, self.state, self._changed) for program in programs]
         self._stages.append(stage)
         self._children |= {child.program.name: child for child in stage}
         starts = [asyncio.create_task(self._start(child)) for child in stage]
@@ -100,6 +100,9 @@ class Supervisor:
     def snapshot(self) -> dict[str, dict[str, Any]]:
         """What runs, by name: pid, phase, readiness, port, probe and number of restarts."""
         return {name: child.snapshot() for name, child in self._children.items()}
+
+    def _changed(self) -> None:
+        self.on_change()
 
     async def _start(self, child: Child) -> None:
         began = time.monotonic()

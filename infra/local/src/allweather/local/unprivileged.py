@@ -8,13 +8,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from allweather.local.errors import NoFooting
+
 _NOBODY = 65534
 _UNSHARE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 _SETPRIV = ("setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups")
-
-
-class NoFooting(Exception):
-    """Root, and neither a user namespace nor another uid can be had."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def find(data: Path, programs: Path) -> Footing:
 
 def another_uid(data: Path, programs: Path) -> Footing:
     """Files that `nobody` can reach: data in a folder of its own, and a copy of programs in a closed folder."""
-    shared = Path("/var/tmp/allweather")  # noqa: S108 - has to outlive a reboot, and be open to another uid
+    shared = Path("/var/tmp/allweather")  # outlives a reboot, and is open to another uid
     home = shared / hashlib.sha256(bytes(data.absolute())).hexdigest()[:12]
     if not _open_to_all(programs):
         programs = Path(shutil.copytree(programs, shared / programs.name, dirs_exist_ok=True, symlinks=True))

@@ -1,5 +1,6 @@
 """A real Valkey server (it speaks Redis's protocol) from its Python package, with an append-only file."""
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def program(folder: Path, port: int, environment: Mapping[str, str]) -> Program:
     """The server; what it acknowledged survives its being killed."""
 
     async def prepare() -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
 
     arguments = {
         "--bind": "127.0.0.1",

@@ -1,0 +1,106 @@
+"""The processes that make up Allweather on one machine. A new service is one more line in SERVICES."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from allweather.local.child import Program
+from allweather.local.credentials import Credentials
+from allweather.local.ports import Ports
+
+VENDORS = ("anthropic", "openai", "azure-openai", "vertex", "open-source")
+
+
+@dataclass(frozen=True)
+class Service:
+    """A process of ours. Its name is its consumer group, and the stem of its static member ids."""
+
+    name: str
+    module: str
+    vendor: str | None = None
+    listens_on: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+SIMULATORS = Service("vendorsim", "allweather.vendorsim", listens_on="vendorsim")
+SERVICES = (
+    Service("ingest", "allweather.ingest", listens_on="http"),
+    Service("policy", "allweather.policy"),
+    Service("router", "allweather.router"),
+    *(Service(f"provider-worker.{vendor}", "allweather.provider_worker", vendor=vendor) for vendor in VENDORS),
+    Service("audit-sink", "allweather.audit_sink"),
+)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the servers are reached that everything stands on."""
+
+    kafka: str
+    postgres: str
+    redis: str
+
+
+@dataclass(frozen=True)
+class EndPoints(Servers):
+    """Where all parts of a system are reached."""
+
+    http: str
+    simulators: str
+
+
+@dataclass(frozen=True)
+class System:
+    """What all service processes share, and how one of them becomes a program to run."""
+
+    end_points: EndPoints
+    ports: Ports
+    credentials: Credentials
+    inherited: Mapping[str, str]
+    config_dir: Path
+    payload_dir: Path
+    folder: Path
+    real_vendors: frozenset[str] = frozenset()
+
+    def program(self, service: Service, slot: int = 0) -> Program:
+        """Replica `slot` of `service`. The first is called like the service, further ones `<service>-<slot>`."""
+        probe_port = self.ports.probe((SIMULATORS, *SERVICES).index(service), slot)
+        own = {"ALLWEATHER_INSTANCE": str(slot), "ALLWEATHER_PROBE_PORT": str(probe_port)}
+        return Program(
+            name=service.name if slot == 0 else f"{service.name}-{slot}",
+            command=(sys.executable, "-m", service.module),
+            probe=f"http://127.0.0.1:{probe_port}/readyz",
+            port=self._port(service, probe_port),
+            environment={**self._shared(), **self._of_service(service), **service.environment, **own},
+            folder=self.folder,
+            grace=25.0,  # a graceful stop may take the services 20 s
+        )
+
+    def _port(self, service: Service, probe_port: int) -> int:
+        return self.ports.of(service.listens_on) if service.listens_on else probe_port
+
+    def _shared(self) -> dict[str, str]:
+        return {
+            **self.inherited,
+            "PYTHONUNBUFFERED": "1",
+            "ALLWEATHER_KAFKA_BOOTSTRAP": self.end_points.kafka,
+            "ALLWEATHER_POSTGRES_DSN": self.end_points.postgres,
+            "ALLWEATHER_REDIS_URL": self.end_points.redis,
+            "ALLWEATHER_CONFIG_DIR": str(self.config_dir),
+            "ALLWEATHER_PAYLOAD_DIR": str(self.payload_dir),
+            "ALLWEATHER_SECRET_FILE": str(self.credentials.secret_file),
+            "ALLWEATHER_KEYS_FILE": str(self.credentials.keys_file),
+            "ALLWEATHER_AUDIT_KEY_FILE": str(self.credentials.secret_file.with_name("audit.key")),
+        }
+
+    def _of_service(self, service: Service) -> dict[str, str]:
+        environment: dict[str, str] = {}
+        if service.listens_on:
+            environment["ALLWEATHER_HTTP_HOST"] = "127.0.0.1"
+            environment["ALLWEATHER_HTTP_PORT"] = str(self.ports.of(service.listens_on))
+        if service.vendor:
+            environment["VENDOR"] = service.vendor
+            if service.vendor not in self.real_vendors:
+                environment["ALLWEATHER_VENDOR_BASE_URL"] = self.end_points.simulators
+        return environment
