@@ -4,12 +4,13 @@ Both write their journal before they ask, and both repeat a request under its ke
 """
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
 import openai
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, AsyncStream
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from allweather.contracts import headers, ids, topics
 from allweather.contracts.model import digest
@@ -89,12 +90,13 @@ class HttpClient:
             await asyncio.sleep(_POLL_S)
 
     async def _ask(self, request: UUID, key: str, body: dict[str, Any]) -> Received:
-        create = self._sdk.chat.completions.create
+        create: Any = self._sdk.chat.completions.create  # the parameters come as one dictionary, not by overload
+        answer = await create(**body, extra_headers={"Idempotency-Key": key})
         if not body.get("stream"):
-            completion = await create(**body, extra_headers={"Idempotency-Key": key})
+            completion = cast("ChatCompletion", answer)
             return Received(request, 200, completion.choices[0].message.content)
         text, finished = "", False
-        async for chunk in await create(**body, extra_headers={"Idempotency-Key": key}):
+        async for chunk in cast("AsyncStream[ChatCompletionChunk]", answer):
             for choice in chunk.choices:
                 text += choice.delta.content or ""
                 finished |= choice.finish_reason is not None
@@ -109,7 +111,7 @@ class HttpClient:
 
     async def _fetch(self, request: UUID, public_id: str) -> Received | None:
         """The outcome of a request for which the door stopped waiting."""
-        found = await self._sdk.get(f"/requests/{public_id}", cast_to=dict[str, Any])
+        found = cast("dict[str, Any]", await self._sdk.get(f"/requests/{public_id}", cast_to=object))
         if found["status"] != "settled":
             return None
         reply = msgspec.json.encode(found["response"])
