@@ -1,0 +1,5 @@
+"""`python -m allweather.vendorsim`."""
+
+from allweather.vendorsim.app import main
+
+main()
