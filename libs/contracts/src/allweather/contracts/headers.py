@@ -27,6 +27,8 @@ DATA_CLASS: Final = "ai-data-class"
 """The caller's classification of the content, an input of policy rules."""
 DOOR: Final = "ai-door"
 """Signed address of the HTTP door that waits; anything not signed for this very request is ignored."""
+BODY_REF: Final = "ai-body-ref"
+"""Signed digest of a body that the HTTP door put into the payload store; the record's own value is then empty."""
 
 # What a reply says besides its body
 OUTCOME: Final = "ai-outcome"
@@ -56,6 +58,15 @@ FASTSTREAM_REPLY_TO: Final = "reply_to"
 FASTSTREAM_CORRELATION_ID: Final = "correlation_id"
 ECHOED: Final = (CORRELATION_ID, SPRING_CORRELATION_ID, FASTSTREAM_CORRELATION_ID)
 """Headers of a request that its reply carries unchanged."""
+
+# Dead letters: our reason, and where the record first stood, as Spring Kafka says it
+DLQ_REASON: Final = "dlq-reason"
+"""One sentence of ours; it never quotes the record."""
+DLT_TOPIC: Final = "kafka_dlt-original-topic"
+DLT_PARTITION: Final = "kafka_dlt-original-partition"
+"""A 4-byte big-endian integer."""
+DLT_OFFSET: Final = "kafka_dlt-original-offset"
+"""An 8-byte big-endian integer."""
 
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
