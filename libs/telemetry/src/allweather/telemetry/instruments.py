@@ -38,6 +38,7 @@ class Instrument(Generic[L, M]):
 
     def __init__(self, name: str, labels: type[L], *, means: str, when_high: str) -> None:
         self.name = name
+        self.series = labels
         self.labels: tuple[str, ...] = getattr(labels, "_fields", ())
         self.means = means
         self.when_high = when_high
@@ -77,6 +78,10 @@ class Counter(Instrument[L, prometheus_client.Counter]):
 
     def inc(self, labels: L, amount: float = 1) -> None:
         self.child(labels).inc(amount)
+
+    def hook(self, labels: L) -> Callable[[], None]:
+        """A call that counts one, for those who may not know of metrics."""
+        return lambda: self.inc(labels)
 
 
 class Gauge(Instrument[L, prometheus_client.Gauge]):

@@ -1,4 +1,4 @@
-"""One JSON object a line on standard output, whoever logs: our code by structlog, libraries by `logging`.
+"""One JSON object a line, whoever logs: our code by structlog, libraries by `logging`.
 
     log = structlog.get_logger(__name__)
     with about(tenant=slip.tenant, request_id=str(slip.request_id)):
@@ -11,7 +11,7 @@ import logging
 import sys
 from collections.abc import MutableMapping
 from contextlib import AbstractContextManager
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import structlog
 from opentelemetry import trace
@@ -23,8 +23,8 @@ NOISY = ("aiokafka", "asyncio", "httpx", "httpcore", "urllib3", "alembic", "open
 """Libraries that say too much below a warning."""
 
 
-def configure_logs(level: str, **process: str | int) -> None:
-    """Write every log line of this process from `level` up, each with the fields of `process`."""
+def configure_logs(level: str, *, stream: TextIO, **process: str | int) -> None:
+    """Write every log line of this process from `level` up to `stream`, each with the fields of `process`."""
     shared = _shared(process)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -32,7 +32,7 @@ def configure_logs(level: str, **process: str | int) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],

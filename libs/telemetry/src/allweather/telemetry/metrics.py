@@ -1,17 +1,15 @@
 """Every metric of the system: its name, labels, meaning, and what to do when it is high.
 
 Names that OpenTelemetry has settled are used in their Prometheus form; all others begin with `allweather_`.
-Nothing outside this file creates a metric.
+Those of consumers and producers are in `messaging`. Nothing outside these two files creates a metric.
 """
 
 from typing import NamedTuple
 
 from allweather.telemetry.instruments import Counter, Gauge, Histogram, Unlabelled
 
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 CALL_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 TOKEN_COUNTS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576)
-BATCH_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
 class Door(NamedTuple):
@@ -76,28 +74,6 @@ class Tokens(NamedTuple):
 class Spend(NamedTuple):
     tenant: str
     vendor: str
-
-
-class Group(NamedTuple):
-    messaging_consumer_group_name: str
-
-
-class Processed(NamedTuple):
-    messaging_consumer_group_name: str
-    error_type: str
-    """Class of the error, or empty."""
-
-
-class GroupPartition(NamedTuple):
-    messaging_consumer_group_name: str
-    messaging_destination_name: str
-    messaging_destination_partition_id: str
-
-
-class DeadLetter(NamedTuple):
-    messaging_consumer_group_name: str
-    messaging_destination_name: str
-    reason: str
 
 
 class Shard(NamedTuple):
@@ -198,35 +174,6 @@ COST = Counter(
     Spend,
     means="Money spent on vendor calls, by the catalogue's prices.",
     when_high="Against the usual for the hour: which tenant; then its budget rule.",
-)
-
-# Consumers
-
-HANDLER_DURATION = Histogram(
-    "messaging_process_duration_seconds",
-    Processed,
-    buckets=SECONDS,
-    means="Time of a handler for one batch or record.",
-    when_high="With lag: the service is slow, profile it or add replicas. With an error type: read its log.",
-)
-BATCH_SIZE = Histogram(
-    "allweather_batch_messages",
-    Group,
-    buckets=BATCH_SIZES,
-    means="Records that a handler was given at once.",
-    when_high="Near 500 all the time: the service is behind, look at its lag.",
-)
-CONSUMER_LAG = Gauge(
-    "allweather_consumer_lag_messages",
-    GroupPartition,
-    means="Records of a partition that the group has not finished.",
-    when_high="Grows on every partition: too few replicas. On one: one record is stuck, or its owner hangs.",
-)
-DEAD_LETTERS = Counter(
-    "allweather_dead_letters",
-    DeadLetter,
-    means="Records that were put aside because they can never be handled.",
-    when_high="More than single ones: the producer of the topic or the last deploy is broken; redrive after the mend.",
 )
 
 # Audit

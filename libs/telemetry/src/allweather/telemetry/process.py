@@ -1,5 +1,6 @@
 """Logs and traces of a whole process, set up and flushed in one place."""
 
+import sys
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from typing import Protocol
@@ -26,7 +27,7 @@ class TelemetrySettings(Protocol):
 @contextmanager
 def observed(name: str, settings: TelemetrySettings) -> Generator[None]:
     """Log and trace as the service `name` while the block runs; what is not yet sent is sent at its end."""
-    configure_logs(settings.log_level, service=name, instance=settings.instance)
+    configure_logs(settings.log_level, stream=sys.stdout, service=name, instance=settings.instance)
     with ExitStack() as stack:
         if settings.otlp_endpoint:
             exporter = collector(settings.otlp_endpoint)

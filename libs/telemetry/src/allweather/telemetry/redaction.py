@@ -28,7 +28,7 @@ _SECRETS: Final = re.compile(
     r"|(?P<scheme>\b(?:bearer|basic)\s+)[\w.~+/=-]+"
     r"|\b(?:sk|aw|rk|pk)[-_][\w-]{6,}"  # API keys
     r"|\beyJ[\w-]+\.[\w-]+\.[\w-]*"  # JSON web tokens
-    r"|(?P<name>\b(?:api[-_]?key|password|secret|token)\b[\"']?\s*[=:]\s*)[^\s,;&]+",
+    r"|(?P<name>\b(?:api[-_]?key|password|secret|token)\b[\"']?\s*[=:]\s*[\"']?)[^\s,;&\"'}]+",
     re.IGNORECASE,
 )
 

@@ -1,0 +1,147 @@
+"""What a log line holds, and above all what it never does."""
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from pydantic import BaseModel, ValidationError
+
+from allweather.telemetry.logs import about, configure_logs
+from allweather.telemetry.redaction import HIDDEN, scrubbed
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    """The lines logged so far, by a process whose logs are set up at level info."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    stream = io.StringIO()
+    configure_logs("info", stream=stream, service="router", instance=3)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    logging.captureWarnings(False)
+    logging.basicConfig(handlers=handlers, level=level, force=True)
+    structlog.reset_defaults()
+
+
+def test_a_line_says_when_who_and_what(lines: Lines):
+    structlog.get_logger("allweather.router.app").info("request parked", tenant="demo", reason="no candidate")
+
+    [line] = lines()
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "service": "router",
+        "instance": 3,
+        "level": "info",
+        "logger": "allweather.router.app",
+        "event": "request parked",
+        "tenant": "demo",
+        "reason": "no candidate",
+    }
+
+
+def test_libraries_that_use_logging_write_the_same_lines(lines: Lines):
+    logging.getLogger("some.library").warning("lost %s of %s", 1, 3, extra={"topic": "ai.internal.results.v1"})
+
+    [line] = lines()
+    assert line["event"] == "lost 1 of 3"
+    assert (line["service"], line["topic"]) == ("router", "ai.internal.results.v1")
+
+
+def test_lines_below_the_level_are_not_written(lines: Lines):
+    structlog.get_logger("x").debug("details")
+    logging.getLogger("x").debug("details")
+    logging.getLogger("aiokafka.consumer").info("chatter of a library")
+
+    assert lines() == []
+
+
+async def test_what_a_block_is_about_is_on_every_line_of_its_task_only(lines: Lines):
+    log = structlog.get_logger("x")
+
+    async def handle(request: str) -> None:
+        with about(tenant="demo", request_id=request):
+            await asyncio.sleep(0)
+            log.info("handled")
+
+    await asyncio.gather(handle("a"), handle("b"))
+    log.info("idle")
+
+    assert [line.get("request_id") for line in lines()] == ["a", "b", None]
+
+
+def test_a_line_inside_a_span_names_its_trace(lines: Lines):
+    provider = TracerProvider(shutdown_on_exit=False)
+    with provider.get_tracer("x").start_as_current_span("process") as span:
+        structlog.get_logger("x").info("handled")
+
+    [line] = lines()
+    assert line["trace_id"] == trace.format_trace_id(span.get_span_context().trace_id)
+    assert line["span_id"] == trace.format_span_id(span.get_span_context().span_id)
+
+
+def test_a_field_that_is_not_on_the_list_is_hidden_whoever_logs_it(lines: Lines):
+    structlog.get_logger("x").info("called", body="my illness", vendor="openai")
+    logging.getLogger("x").warning("called", extra={"prompt": "my illness"})
+
+    ours, theirs = lines()
+    assert (ours["body"], ours["vendor"], theirs["prompt"]) == (HIDDEN, "openai", HIDDEN)
+
+
+def test_an_error_is_reported_by_type_and_place_but_its_words_may_quote_a_request(lines: Lines):
+    class Body(BaseModel):
+        model: int
+
+    try:
+        Body.model_validate({"model": "my illness"})
+    except ValidationError:
+        structlog.get_logger("x").exception("refused")
+        logging.getLogger("x").exception("refused")
+
+    assert len(lines()) == 2
+    for line in lines():
+        assert line["exception"]["type"].endswith("ValidationError")
+        assert line["exception"]["message"] == HIDDEN
+        assert any("test_logs.py" in place for place in line["exception"]["where"])
+        assert "illness" not in json.dumps(line)
+
+
+def test_errors_of_the_network_say_their_message_and_their_causes(lines: Lines):
+    try:
+        try:
+            raise ValueError("my illness")
+        except ValueError as cause:
+            raise ConnectionRefusedError("127.0.0.1:9092 refused") from cause
+    except OSError:
+        structlog.get_logger("x").exception("away")
+
+    [line] = lines()
+    assert line["exception"]["message"] == "127.0.0.1:9092 refused"
+    assert line["exception"]["causes"][0]["type"] == "ValueError"
+    assert "illness" not in json.dumps(line)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("postgresql://app:pa55@db:5432/x", f"postgresql://app:{HIDDEN}@db:5432/x"),
+        ("redis://:pa55@cache:6379/0", f"redis://:{HIDDEN}@cache:6379/0"),
+        ("Authorization: Bearer eyJhbGciOi.eyJzdWIi.c2ln", f"Authorization: Bearer {HIDDEN}"),
+        ("key sk-ant-api03-AbC_d refused", f"key {HIDDEN} refused"),
+        ("api_key=AbCdEf123&v=1", f"api_key={HIDDEN}&v=1"),
+        ("x-api-key: AbCdEf123", f"x-api-key: {HIDDEN}"),
+        ('{"password": "pa55"}', f'{{"password": "{HIDDEN}"}}'),
+        ("https://host:8080/path?x=1 is not reachable", "https://host:8080/path?x=1 is not reachable"),
+        ("task-based risk-assessment of 12 tokens", "task-based risk-assessment of 12 tokens"),
+    ],
+)
+def test_a_text_is_written_without_what_looks_like_a_secret(text: str, expected: str):
+    assert scrubbed(text) == expected
