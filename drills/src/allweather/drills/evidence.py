@@ -64,6 +64,8 @@ class Outcome:
     reply_digest: str
     text: str | None
     settled_at_ms: int
+    answered_by: str | None = None
+    """The deployment whose answer it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from allweather.messaging import Broker, Record
 
 async def gather(
     broker: Broker,
-    postgres: asyncpg.Connection,
+    postgres: asyncpg.Pool,
     configuration: Configuration,
     calls: Iterable[VendorCall],
     submissions: Sequence[Submission] = (),
@@ -162,11 +162,20 @@ def _reply(record: Record, at: Position, *, conflict: bool) -> Reply:
     )
 
 
-async def _outcomes(postgres: asyncpg.Connection) -> list[Outcome]:
-    rows = await postgres.fetch("SELECT request_id, tenant, outcome, reply, settled_at_ms FROM router.outcomes")
+async def _outcomes(postgres: asyncpg.Pool) -> list[Outcome]:
+    rows = await postgres.fetch(
+        "SELECT request_id, tenant, outcome, reply, settled_at_ms, settled ->> 'deployment' AS deployment "
+        "FROM router.outcomes"
+    )
     return [
         Outcome(
-            r["request_id"], r["tenant"], r["outcome"], digest(r["reply"]), answer_text(r["reply"]), r["settled_at_ms"]
+            request_id=r["request_id"],
+            tenant=r["tenant"],
+            kind=r["outcome"],
+            reply_digest=digest(r["reply"]),
+            text=answer_text(r["reply"]),
+            settled_at_ms=r["settled_at_ms"],
+            answered_by=r["deployment"],
         )
         for r in rows
     ]
@@ -181,7 +190,7 @@ def answer_text(reply: bytes) -> str | None:
         return None
 
 
-async def _steps(postgres: asyncpg.Connection) -> list[Step]:
+async def _steps(postgres: asyncpg.Pool) -> list[Step]:
     rows = await postgres.fetch(
         "SELECT request_id, position, step, cause_topic, cause_partition, cause_offset FROM router.steps"
     )
