@@ -80,3 +80,28 @@ class DoorAddress:
     def _mac(self, request: UUID, secret: bytes) -> str:
         text = f"door:{self.door}:{self.partition}:{request.hex}"
         return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class BodyReference:
+    """The digest under which the payload store holds a body, signed by the door that put it there for one request.
+
+    Without the signature a tenant could name the digest of another tenant's body and have it answered.
+    """
+
+    digest: str
+
+    def sign(self, request: UUID, secret: bytes) -> str:
+        """The header value that names this body for `request`."""
+        return f"{self.digest}:{self._mac(request, secret)}"
+
+    @classmethod
+    def verify(cls, text: str, request: UUID, secret: bytes) -> "BodyReference | None":
+        """The reference in a header value, or None when it was not signed for this request."""
+        digest, _, mac = text.partition(":")
+        reference = cls(digest)
+        return reference if hmac.compare_digest(mac.encode(), reference._mac(request, secret).encode()) else None
+
+    def _mac(self, request: UUID, secret: bytes) -> str:
+        text = f"body:{self.digest}:{request.hex}"
+        return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()[:32]

@@ -1,0 +1,113 @@
+"""What an application asks for in the headers of its request record."""
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from allweather.contracts import headers
+from allweather.contracts.slip import Dialect, Priority
+from allweather.messaging import Record
+from allweather.policy.invalid import Faults, Invalid, quoted
+
+PARK_LIMIT_MS: Final = 24 * 3600 * 1000
+"""The longest that a request may take; a later deadline is this one."""
+
+MAX_REGIONS: Final = 16
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+E = TypeVar("E", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """The hints of one record, with the defaults of the Kafka door where it gives none."""
+
+    dialect: Dialect
+    priority: Priority
+    deadline_ms: int
+    regions: tuple[str, ...]
+    data_class: str | None
+
+
+def read(record: Record, faults: Faults) -> Hints:
+    """The hints; one that cannot be understood is a fault, never ignored."""
+    latest = record.timestamp_ms + PARK_LIMIT_MS
+    return Hints(
+        dialect=faults.guard(lambda: _dialect(record), Dialect.OPENAI_CHAT),
+        priority=faults.guard(lambda: _one_of(record, headers.PRIORITY, Priority.BULK), Priority.BULK),
+        deadline_ms=faults.guard(lambda: min(_deadline(record, latest), latest), latest),
+        regions=faults.guard(lambda: _regions(record), ()),
+        data_class=faults.guard(lambda: _data_class(record), None),
+    )
+
+
+def _dialect(record: Record) -> Dialect:
+    return _one_of(record, headers.DIALECT, Dialect.OPENAI_CHAT, code="unknown_dialect")
+
+
+def _one_of(record: Record, name: str, default: E, code: str = "invalid_header") -> E:
+    text = _text(record, name)
+    if not text:
+        return default
+    try:
+        return type(default)(text)
+    except ValueError:
+        known = ", ".join(type(default))
+        raise Invalid(code, f"{name} is {quoted(text)}; known: {known}.", name) from None
+
+
+def _deadline(record: Record, default: int) -> int:
+    text = _text(record, headers.DEADLINE)
+    if not text:
+        return default
+    deadline = _moment(text, record.timestamp_ms)
+    if deadline <= record.timestamp_ms:
+        reason = f"The deadline {quoted(text)} had passed when the request was accepted."
+        raise Invalid("deadline_in_past", reason, headers.DEADLINE)
+    return deadline
+
+
+def _moment(text: str, accepted_at_ms: int) -> int:
+    """A time: seconds after acceptance, or RFC 3339 with its zone."""
+    try:
+        seconds = float(text)
+        if math.isfinite(seconds):
+            return accepted_at_ms + int(seconds * 1000)
+    except ValueError:
+        try:
+            moment = datetime.fromisoformat(text.upper())
+            if moment.tzinfo is not None:
+                return int(moment.timestamp() * 1000)
+        except (ValueError, OverflowError):
+            pass
+    expected = "an RFC 3339 time with its zone, or a number of seconds from acceptance"
+    raise Invalid("invalid_header", f"{headers.DEADLINE} is {quoted(text)}; expected {expected}.", headers.DEADLINE)
+
+
+def _regions(record: Record) -> tuple[str, ...]:
+    text = _text(record, headers.REGION)
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(","))) if text else ()
+    if len(names) > MAX_REGIONS or not all(_NAME.fullmatch(name) for name in names):
+        expected = f"at most {MAX_REGIONS} places such as 'eu', separated by commas"
+        raise Invalid("invalid_header", f"{headers.REGION} is {quoted(text)}; expected {expected}.", headers.REGION)
+    return names
+
+
+def _data_class(record: Record) -> str | None:
+    text = _text(record, headers.DATA_CLASS)
+    if text and not _NAME.fullmatch(text):
+        expected = "up to 63 lower-case letters, digits, dots, dashes and underscores"
+        reason = f"{headers.DATA_CLASS} is {quoted(text)}; expected {expected}."
+        raise Invalid("invalid_header", reason, headers.DATA_CLASS)
+    return text or None
+
+
+def _text(record: Record, name: str) -> str:
+    value = record.header(name)
+    try:
+        return (value or b"").decode().strip()
+    except UnicodeDecodeError:
+        raise Invalid("invalid_header", f"The header {name} is not UTF-8 text.", name) from None
