@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,14 +42,16 @@ def up(settings: LocalSettings, options: Options, report: Report) -> None:
 
 
 def down(settings: LocalSettings) -> bool:
-    """Stop the supervisor and all that it runs, or end what a killed one left behind; False when nothing ran."""
+    """Stop the supervisor and all that it runs, and end what a killed one left behind; False when nothing ran."""
     state = StateFolder(settings.state_dir)
-    if supervisor := supervisor_of(state):
-        supervisor.send_signal(signal.SIGTERM)
+    supervisor = supervisor_of(state)
+    if supervisor:
+        with suppress(psutil.NoSuchProcess):
+            supervisor.send_signal(signal.SIGTERM)
         _wait_for_end(state)
-        return True
     with state.locked():
-        return bool(end_left_over(state))
+        left_over = end_left_over(state)
+    return bool(supervisor or left_over)
 
 
 def status(settings: LocalSettings) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,12 +17,19 @@ def dsn(port: int, database: str = DATABASE) -> str:
     return f"postgresql://postgres@127.0.0.1:{port}/{database}"
 
 
-def program(folder: Path, port: int, environment: Mapping[str, str], *, durable: bool = True) -> Program:
+def program(
+    folder: Path,
+    port: int,
+    environment: Mapping[str, str],
+    *,
+    durable: bool = True,
+    find_footing: Callable[[Path, Path], unprivileged.Footing] = unprivileged.find,
+) -> Program:
     """The server, with an empty database `allweather`; what it committed survives its being killed.
 
     Without `durable` nothing is forced to the disk: quicker, and safe against everything but the machine's crash.
     """
-    footing = unprivileged.find(folder / "data", _installation())
+    footing = find_footing(folder / "data", _installation())
     binaries = footing.programs / "bin"
 
     async def prepare() -> None:

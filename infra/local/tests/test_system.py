@@ -1,0 +1,145 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from allweather.contracts import topics
+from allweather.local.child import Program
+from allweather.local.credentials import TENANTS, Credentials, development_keys
+from allweather.local.plan import Options, Plan
+from allweather.local.settings import REPOSITORY, LocalSettings
+from allweather.local.system import SERVICES, VENDORS
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither keys of real vendors nor settings of the person who runs the tests."""
+    for name in list(os.environ):
+        if name.startswith(("ALLWEATHER_", "ANTHROPIC_", "OPENAI_", "AZURE_", "GOOGLE_", "OPEN_SOURCE_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def credentials(tmp_path: Path) -> Credentials:
+    return Credentials.ensure(tmp_path)
+
+
+def plan(options: Options | None = None) -> Plan:
+    return Plan(LocalSettings(), options or Options(), lambda _: None)
+
+
+def by_name(programs: list[Program]) -> dict[str, Program]:
+    return {program.name: program for program in programs}
+
+
+def test_every_service_and_every_vendor_is_a_process_of_its_own(credentials: Credentials) -> None:
+    names = set(by_name(plan().services(credentials)))
+
+    assert {"ingest", "policy", "router", "audit-sink"} <= names
+    assert {f"provider-worker.{vendor}" for vendor in VENDORS} <= names
+
+
+def test_no_two_processes_share_a_port(credentials: Credentials) -> None:
+    replicas = {service.name: 3 for service in SERVICES}
+    whole = plan(Options(brokers=3, replicas=replicas))
+    services = whole.services(credentials)
+
+    ports = [program.port for program in [*whole.servers(), whole.simulators(credentials)]]
+    ports += [int(program.environment["ALLWEATHER_PROBE_PORT"]) for program in services]
+    assert len(ports) == len(set(ports)) == 3 + 2 + 1 + 3 * len(SERVICES)
+
+
+def test_a_replica_is_told_its_slot(credentials: Credentials) -> None:
+    programs = by_name(plan(Options(replicas={"router": 3})).services(credentials))
+
+    slots = [programs[name].environment["ALLWEATHER_INSTANCE"] for name in ("router", "router-1", "router-2")]
+    assert slots == ["0", "1", "2"]
+
+
+def test_no_replica_of_a_service_is_none(credentials: Credentials) -> None:
+    assert "policy" not in by_name(plan(Options(replicas={"policy": 0})).services(credentials))
+
+
+def test_a_worker_calls_the_simulators_unless_its_vendors_key_is_set(
+    credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
+
+    real, simulated = (
+        by_name(plan().services(credentials))[f"provider-worker.{vendor}"].environment
+        for vendor in ("openai", "anthropic")
+    )
+
+    assert "ALLWEATHER_VENDOR_BASE_URL" not in real
+    assert simulated["ALLWEATHER_VENDOR_BASE_URL"] == plan().end_points.simulators
+
+
+def test_a_person_can_insist_on_the_simulators(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
+    monkeypatch.setenv("ALLWEATHER_VENDORS", "simulated")
+
+    worker = by_name(plan().services(credentials))["provider-worker.openai"]
+
+    assert worker.environment["ALLWEATHER_VENDOR_BASE_URL"] == plan().end_points.simulators
+
+
+def test_options_add_variables_to_the_services(credentials: Credentials) -> None:
+    (ingest, *_) = plan(Options(environment={"ALLWEATHER_TIME_FACTOR": "0.1"})).services(credentials)
+
+    assert ingest.environment["ALLWEATHER_TIME_FACTOR"] == "0.1"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "left_out"),
+    [
+        ("ALLWEATHER_KAFKA_BOOTSTRAP", "kafka.example:9092", "kafka-1"),
+        ("ALLWEATHER_POSTGRES_DSN", "postgresql://postgres.example/x", "postgres"),
+        ("ALLWEATHER_REDIS_URL", "redis://redis.example/0", "valkey"),
+    ],
+)
+def test_a_dependency_that_is_named_is_used_and_not_started(
+    credentials: Credentials, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, left_out: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    assert set(by_name(plan().servers())) == {"kafka-1", "postgres", "valkey"} - {left_out}
+    assert all(program.environment[variable] == value for program in plan().services(credentials))
+
+
+def test_a_chosen_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLWEATHER_KAFKA_PORT", "29092")
+
+    assert plan().end_points.kafka == "127.0.0.1:29092"
+
+
+def test_secrets_are_for_their_owner_only_and_outlive_a_restart(tmp_path: Path, credentials: Credentials) -> None:
+    before = credentials.secret_file.read_text(), credentials.keys_file.read_text()
+
+    again = Credentials.ensure(tmp_path)
+
+    assert (again.secret_file.read_text(), again.keys_file.read_text()) == before
+    assert {again.secret_file.stat().st_mode & 0o777, again.keys_file.stat().st_mode & 0o777} == {0o600}
+    assert len(bytes.fromhex(before[0])) == 32
+
+
+def test_every_tenant_has_a_development_key_of_its_own(credentials: Credentials) -> None:
+    keys = development_keys(credentials.keys_file)
+
+    assert set(keys) == set(TENANTS)
+    assert len(set(keys.values())) == len(TENANTS)
+    assert all(key.startswith("aw_") and len(key) == 3 + 43 for key in keys.values())
+    assert [entry["tenant"] for entry in json.loads(credentials.keys_file.read_text())["keys"]] == list(TENANTS)
+
+
+def test_the_topic_file_has_every_topic_of_the_contracts() -> None:
+    spec = yaml.safe_load((REPOSITORY / "infra" / "kafka" / "topics.yaml").read_text())
+    written = {entry["name"] for entry in spec["topics"]} | {
+        entry["name"].format(tenant="demo") for entry in spec["templates"]
+    }
+
+    named = {name for name in vars(topics).values() if isinstance(name, str) and name.startswith("ai.")}
+    dispatched = {topics.dispatch(vendor) for vendor in VENDORS}
+    public = {topics.requests("demo"), topics.replies("demo"), topics.deltas("demo")}
+    assert written == {name for name in named if name.endswith(".v1")} | dispatched | public
