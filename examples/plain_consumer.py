@@ -1,5 +1,7 @@
 """Publish requests and consume their replies with aiokafka alone."""
 
+# pyright: basic, reportArgumentType=false -- aiokafka comes without complete types, and an example should stay plain
+
 import asyncio
 import json
 import os
