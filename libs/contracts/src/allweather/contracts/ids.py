@@ -5,7 +5,6 @@ the key that the HTTP door mints when the caller gave none, or the position of t
 tenant is part of the derivation, no caller can name another tenant's request.
 """
 
-import hashlib
 import hmac
 from dataclasses import dataclass
 from uuid import UUID, uuid5
@@ -53,7 +52,11 @@ def parse_public_id(text: str, tenant: str, secret: bytes) -> UUID | None:
 
 
 def _tag(hex_id: str, tenant: str, secret: bytes) -> str:
-    return hmac.new(secret, f"id:{tenant}:{hex_id}".encode(), hashlib.sha256).hexdigest()[:_TAG_HEX]
+    return _hmac(secret, f"id:{tenant}:{hex_id}")[:_TAG_HEX]
+
+
+def _hmac(secret: bytes, text: str) -> str:
+    return hmac.digest(secret, text.encode(), "sha256").hex()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +81,7 @@ class DoorAddress:
         return address if valid else None
 
     def _mac(self, request: UUID, secret: bytes) -> str:
-        text = f"door:{self.door}:{self.partition}:{request.hex}"
-        return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()[:32]
+        return _hmac(secret, f"door:{self.door}:{self.partition}:{request.hex}")[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,10 @@ class BodyReference:
     def verify(cls, text: str, request: UUID, secret: bytes) -> "BodyReference | None":
         """The reference in a header value, or None when it was not signed for this request."""
         digest, _, mac = text.partition(":")
+        if not mac:
+            return None
         reference = cls(digest)
         return reference if hmac.compare_digest(mac.encode(), reference._mac(request, secret).encode()) else None
 
     def _mac(self, request: UUID, secret: bytes) -> str:
-        text = f"body:{self.digest}:{request.hex}"
-        return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()[:32]
+        return _hmac(secret, f"body:{self.digest}:{request.hex}")[:32]

@@ -10,7 +10,7 @@ from allweather.contracts.config import Configuration, Deployment, Route
 from allweather.contracts.slip import Verdict
 from allweather.policy.intake import Submission
 from allweather.policy.invalid import Invalid, quoted
-from allweather.policy.rules import RuleSet, evaluate
+from allweather.policy.rules import RuleSet, Subject, evaluate
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,10 @@ class Policy:
     def _decide(self, submission: Submission, at_ms: int) -> Verdict:
         if submission.fault:
             raise submission.fault
-        subject = submission.subject
+        return self.judge(submission.subject, at_ms)
+
+    def judge(self, subject: Subject, at_ms: int) -> Verdict:
+        """What the rules say of a subject, and whether anything can then serve it. Raises `Invalid`."""
         route = self.configuration.route(subject.route)
         if route is None:
             raise _unknown(subject.route, self.configuration)

@@ -69,7 +69,8 @@ def load(folder: Path, configuration: Configuration | None = None) -> RuleSet:
         faults.append(Fault(str(folder), 1, 1, None, "no rule file (*.yaml) here; without rules nothing is permitted"))
     if faults:
         raise InvalidPolicies(faults)
-    return RuleSet.of(rule for file in files for rule in file.rules)
+    rules = (rule for file in files for rule in file.rules)
+    return RuleSet.of(rules, configuration.digest if configuration else "")
 
 
 def _read(path: Path, configuration: Configuration | None) -> _File:

@@ -74,19 +74,18 @@ class RuleSet:
 
     rules: tuple[Rule, ...]
     conditions: tuple[Condition, ...] = field(repr=False)
+    document: bytes = field(repr=False)
+    """What the digest names: canonical JSON of the rules and of the digest of the configuration they go with."""
     digest: str
 
     @classmethod
-    def of(cls, rules: Iterable[Rule]) -> "RuleSet":
-        """The rules, compiled. Raises `InvalidCondition`."""
+    def of(cls, rules: Iterable[Rule], configuration: str = "") -> "RuleSet":
+        """The rules, compiled, for the configuration of that digest. Raises `InvalidCondition`."""
         rules = tuple(rules)
         conditions = tuple(Condition(rule.when, VARIABLES) for rule in rules)
-        return cls(rules, conditions, digest(canonical(rules)))
-
-
-def canonical(rules: Sequence[Rule]) -> bytes:
-    """The rules as canonical JSON: what the digest of a verdict names."""
-    return canonical_json([rule.model_dump(mode="json", exclude_none=True) for rule in rules])
+        written = [rule.model_dump(mode="json", exclude_none=True) for rule in rules]
+        document = canonical_json({"configuration": configuration, "rules": written})
+        return cls(rules, conditions, document, digest(document))
 
 
 def evaluate(rules: RuleSet, subject: Subject, *, at_ms: int = 0) -> Verdict:

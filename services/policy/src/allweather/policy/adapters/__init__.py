@@ -1,0 +1,1 @@
+"""What the policy service needs of the world outside Kafka."""
