@@ -1,6 +1,11 @@
 """Consume and publish Kafka records safely."""
 
+from allweather.messaging.consumers.concurrent import ConcurrentConsumer
+from allweather.messaging.consumers.ordered import OrderedConsumer
+from allweather.messaging.consumers.tail import TailConsumer
+from allweather.messaging.consumers.work import Pace, Points
 from allweather.messaging.errors import (
+    BrokerAway,
     ConsumerStalled,
     ConsumerStopped,
     DeadLetterLimit,
@@ -13,7 +18,10 @@ from allweather.messaging.errors import (
     TransientError,
     UnknownTopic,
 )
+from allweather.messaging.memory.broker import MemoryBroker
+from allweather.messaging.metrics import MetricName, Metrics, NoMetrics
 from allweather.messaging.ports import Broker, Committed, GroupMember, GroupState, Publisher
+from allweather.messaging.progress import note_progress
 from allweather.messaging.types import (
     BatchHandler,
     Headers,
@@ -28,7 +36,9 @@ from allweather.messaging.types import (
 __all__ = [
     "BatchHandler",
     "Broker",
+    "BrokerAway",
     "Committed",
+    "ConcurrentConsumer",
     "ConsumerStalled",
     "ConsumerStopped",
     "DeadLetterLimit",
@@ -37,17 +47,26 @@ __all__ = [
     "GroupState",
     "Headers",
     "MalformedInput",
+    "MemoryBroker",
     "Message",
     "MessageTooLarge",
     "MessagingError",
+    "MetricName",
+    "Metrics",
     "Middleware",
+    "NoMetrics",
+    "OrderedConsumer",
     "Outputs",
+    "Pace",
     "PermanentError",
+    "Points",
     "PublishTimeout",
     "Publisher",
     "Record",
     "RecordHandler",
+    "TailConsumer",
     "TopicPartition",
     "TransientError",
     "UnknownTopic",
+    "note_progress",
 ]

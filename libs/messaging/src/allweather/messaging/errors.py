@@ -2,6 +2,7 @@
 
 MessagingError
   + TransientError      the same record may succeed later: wait and try again
+  |   - BrokerAway      the cluster does not answer
   |   - PublishTimeout  whether the message was written is unknown: publish it again, or say "unknown"
   + PermanentError      it never will: dead letter
   |   - MalformedInput  a tenant's own broken input: dead letter, and no reason to stop the consumer
@@ -20,6 +21,10 @@ class MessagingError(Exception):
 
 class TransientError(MessagingError):
     """The same record may succeed later. It is retried with backoff and never dead-lettered."""
+
+
+class BrokerAway(TransientError):
+    """The cluster does not answer in time."""
 
 
 class PublishTimeout(TransientError):

@@ -4,10 +4,10 @@
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from allweather.messaging.errors import MessagingError
 from allweather.messaging.types import Message, Record, TopicPartition
 
 
@@ -44,20 +44,23 @@ class Subscription:
 class Rebalances(Protocol):
     """What a consumer does when its partitions change. Neither call may raise."""
 
-    async def revoked(self, partitions: Collection[TopicPartition]) -> None:
-        """The partitions are about to go. Commits are still possible until this returns."""
+    async def revoked(self) -> None:
+        """All partitions are about to go. Commits are still possible until this returns."""
         ...
 
-    async def assigned(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """The partitions are ours; no record of them is delivered before this returns.
+    async def assigned(
+        self, partitions: Collection[TopicPartition], committed: Mapping[TopicPartition, Committed]
+    ) -> Mapping[TopicPartition, int]:
+        """These are our partitions now, with the group's place in those that have one.
 
-        The result says where to read from; partitions not in it start at their committed offset, else at the earliest.
+        No record of them is delivered before this returns. The result says where to read from; partitions not in it
+        start at the group's place, else at the earliest record.
         """
         ...
 
 
 class Membership(Protocol):
-    """One stay of one member in a group. It ends by `close`, or by an error that means: join again."""
+    """One stay of one member in a group. It ends by `close`, or by `MembershipLost` out of any call: join again."""
 
     async def poll(self, *, timeout: float, max_records: int) -> Sequence[Record]:
         """The next records of the assigned partitions that are not paused, each partition in order; maybe none."""
@@ -71,20 +74,16 @@ class Membership(Protocol):
         """Store the group's place. Raises `CommitRefused` when the partitions have gone to another member meanwhile."""
         ...
 
-    async def committed(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Committed]:
-        """The group's place in those partitions that have one."""
-        ...
-
     async def close(self) -> None:
         """Leave. A static member keeps its partitions until the session timeout, for its own restart."""
         ...
 
 
-class MembershipLost(Exception):
+class MembershipLost(MessagingError):
     """This stay in the group is over and nothing is known to be wrong with the process: join again."""
 
 
-class CommitRefused(Exception):
+class CommitRefused(MessagingError):
     """The group has rebalanced: the partitions, and with them the duty to commit, have another owner. Drop it."""
 
 
@@ -141,12 +140,8 @@ class Broker(Protocol):
         """How many partitions the topic has, None when there is no such topic: from memory, never waiting."""
         ...
 
-    def size_limit(self, topic: str) -> int:
-        """The largest record in bytes (key, value and headers together) that the topic takes."""
-        ...
-
-    async def reachable(self, *, timeout: float = 5.0) -> bool:
-        """Whether the cluster answers at all."""
+    async def reachable(self) -> bool:
+        """Whether the cluster answers at all, within a few seconds."""
         ...
 
     async def beginning_offsets(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]: ...
@@ -169,4 +164,3 @@ class Broker(Protocol):
 
 
 StartOffsets = Callable[[Collection[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
-OpenBroker = AbstractAsyncContextManager[Broker]

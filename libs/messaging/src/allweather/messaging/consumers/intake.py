@@ -1,0 +1,102 @@
+"""Between the poll loop, which never waits for work, and the work, which never polls."""
+
+import asyncio
+from collections import deque
+from collections.abc import Collection
+
+from allweather.messaging.ports import Membership
+from allweather.messaging.progress import Progress
+from allweather.messaging.types import Record, TopicPartition
+
+_POLL_SECONDS = 1.0
+_OVERHEAD = 64  # what a record weighs beside its key and value
+
+
+class Intake:
+    """Keeps what was polled until it is taken. Holds the partitions back (pause) while it has a full batch waiting."""
+
+    def __init__(self, progress: Progress, *, max_records: int, max_bytes: int) -> None:
+        self._progress = progress
+        self._max_records, self._max_bytes = max_records, max_bytes
+        self._waiting: deque[Record] = deque()
+        self._bytes = 0
+        self._arrived = asyncio.Event()
+        self._membership: Membership | None = None
+        self._partitions: tuple[TopicPartition, ...] = ()
+        self._paused = False
+
+    async def run(self, membership: Membership) -> None:
+        """Poll without end, so that the group never takes this member for idle."""
+        self._membership = membership
+        while True:
+            self._add(await membership.poll(timeout=_POLL_SECONDS, max_records=self._max_records))
+            # A poll that answers at once must not starve the work of its turn on the loop.
+            await asyncio.sleep(0)
+
+    def assigned(self, partitions: Collection[TopicPartition]) -> None:
+        self._partitions = tuple(partitions)
+        self._paused = False
+
+    def revoked(self) -> None:
+        """Forget what waits: its next owner will have it delivered again."""
+        self._partitions = ()
+        self._waiting.clear()
+        self._bytes = 0
+        self._arrived.clear()
+
+    async def take(self, linger: float = 0.0) -> list[Record]:
+        """The next batch, at least one record; with `linger`, after waiting so long for it to fill."""
+        await self._arrived.wait()
+        if linger and not self._full:
+            await asyncio.sleep(linger)
+            await self._arrived.wait()  # a rebalance may have emptied it meanwhile
+        return self._pop(self._max_records)
+
+    async def first(self) -> Record:
+        """The next record, left where it is until `pop`; whoever awaits in between must ask again."""
+        await self._arrived.wait()
+        return self._waiting[0]
+
+    def pop(self) -> Record:
+        return self._pop(1)[0]
+
+    def _pop(self, limit: int) -> list[Record]:
+        batch, size = [self._waiting.popleft()], 0
+        size = weight(batch[0])
+        while self._waiting and len(batch) < limit and size + weight(self._waiting[0]) <= self._max_bytes:
+            batch.append(self._waiting.popleft())
+            size += weight(batch[-1])
+        self._bytes -= size
+        self._left()
+        return batch
+
+    def _add(self, records: Collection[Record]) -> None:
+        if not records:
+            return
+        self._progress.note()
+        self._waiting.extend(records)
+        self._bytes += sum(map(weight, records))
+        self._arrived.set()
+        if self._full and not self._paused and self._membership:
+            self._membership.pause(self._partitions)
+            self._paused = True
+
+    def _left(self) -> None:
+        if not self._waiting:
+            self._arrived.clear()
+        if self._paused and self._half_empty and self._membership:
+            self._membership.resume(self._partitions)
+            self._paused = False
+
+    @property
+    def _full(self) -> bool:
+        return len(self._waiting) >= self._max_records or self._bytes >= self._max_bytes
+
+    @property
+    def _half_empty(self) -> bool:
+        return len(self._waiting) * 2 <= self._max_records and self._bytes * 2 <= self._max_bytes
+
+
+def weight(record: Record) -> int:
+    """Roughly the bytes that a record holds in memory."""
+    return len(record.value or b"") + len(record.key or b"") + _OVERHEAD

@@ -1,0 +1,38 @@
+"""Public topics and internal ones never share a producer, nor a size limit."""
+
+from typing import Final, Literal
+
+from allweather.messaging.errors import MessageTooLarge
+from allweather.messaging.types import Message
+
+Lane = Literal["internal", "public"]
+
+_PUBLIC = "ai.public."
+_MIB = 1024 * 1024
+LIMITS: Final[dict[Lane, int]] = {"internal": 4 * _MIB, "public": 2 * _MIB}
+"""The largest record of a topic in bytes, as `infra/kafka/topics.yaml` configures it."""
+DEAD_LETTER_ROOM: Final = 64 * 1024
+"""What a dead letter may weigh more than its record: the headers that say why."""
+
+
+def lane_of(topic: str) -> Lane:
+    """`public` for topics that tenants read or write, where they can cause what they like."""
+    return "public" if topic.startswith(_PUBLIC) else "internal"
+
+
+def limit_of(topic: str) -> int:
+    """The largest record that a topic takes: key, value, headers and their framing."""
+    return LIMITS[lane_of(topic)] + (DEAD_LETTER_ROOM if topic.endswith(".dlq") else 0)
+
+
+def size_of(message: Message) -> int:
+    """The bytes of a message as a topic counts them, rounded up: framing takes at most 100, and 10 a header."""
+    headers = sum(len(name.encode()) + len(value or b"") + 10 for name, value in message.headers)
+    return len(message.value or b"") + len(message.key or b"") + headers + 100
+
+
+def check_size(message: Message) -> None:
+    """Raise `MessageTooLarge` for a message that its topic would refuse."""
+    size, limit = size_of(message), limit_of(message.topic)
+    if size > limit:
+        raise MessageTooLarge(message.topic, size, limit)

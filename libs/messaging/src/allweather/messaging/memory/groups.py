@@ -1,0 +1,156 @@
+"""Consumer groups in memory, with eager rebalances as aiokafka has them."""
+
+import asyncio
+import re
+from collections.abc import Collection, Mapping, Sequence
+from itertools import count
+
+from allweather.messaging.errors import Fenced
+from allweather.messaging.memory.log import MemoryLog
+from allweather.messaging.ports import (
+    CommitRefused,
+    Committed,
+    GroupMember,
+    GroupState,
+    MembershipLost,
+    Rebalances,
+    Subscription,
+)
+from allweather.messaging.types import Record, TopicPartition
+
+
+class Group:
+    """Who is in, and how far they are."""
+
+    def __init__(self, name: str, log: MemoryLog) -> None:
+        self.name, self.log = name, log
+        self.places: dict[TopicPartition, Committed] = {}
+        self.members: list[MemoryMembership] = []
+        self._numbers = count()
+        self._one_at_a_time = asyncio.Lock()
+        self._topics = log.topics
+
+    async def join(
+        self, instance: str | None, subscription: Subscription, rebalances: Rebalances
+    ) -> "MemoryMembership":
+        member_id = f"{instance or self.name}-{next(self._numbers)}"
+        member = MemoryMembership(self, member_id, instance, subscription, rebalances)
+        async with self._one_at_a_time:
+            self._fence(instance)
+            await self._rebalance([*self.members, member])
+        return member
+
+    async def leave(self, member: "MemoryMembership") -> None:
+        async with self._one_at_a_time:
+            if member in self.members:
+                await self._rebalance([each for each in self.members if each is not member])
+
+    def evict(self) -> None:
+        """Every member's session ends without its knowledge, as when its machine is paused for too long."""
+        for member in self.members:
+            member.lost = True
+        self.members = []
+        self.log.wake()
+
+    async def look_for_topics(self) -> None:
+        """Rebalance when there are new topics, which a member's pattern may name."""
+        async with self._one_at_a_time:
+            if self._topics != self.log.topics:
+                self._topics = self.log.topics
+                await self._rebalance(self.members)
+
+    def state(self) -> GroupState:
+        members = tuple(GroupMember(each.id, each.instance, self.name, "/memory") for each in self.members)
+        return GroupState("Stable" if members else "Empty" if self.places else "Dead", members)
+
+    def _fence(self, instance: str | None) -> None:
+        for member in self.members:
+            member.fenced = instance is not None and member.instance == instance
+        self.members = [member for member in self.members if not member.fenced]
+
+    async def _rebalance(self, members: "list[MemoryMembership]") -> None:
+        await asyncio.gather(*(member.revoke() for member in self.members))
+        self.members = members
+        shares = self._shares(members)
+        await asyncio.gather(*(member.assign(share) for member, share in zip(members, shares, strict=True)))
+
+    def _shares(self, members: "Sequence[MemoryMembership]") -> Sequence[list[TopicPartition]]:
+        """Every partition goes to the member with the fewest of those that read its topic."""
+        shares: list[list[TopicPartition]] = [[] for _ in members]
+        for topic in self.log.topics:
+            readers = [share for member, share in zip(members, shares, strict=True) if member.reads(topic)]
+            for partition in range(self.log.partitions(topic) or 0) if readers else ():
+                min(readers, key=len).append(TopicPartition(topic, partition))
+        return shares
+
+
+class MemoryMembership:
+    """A member of a group in memory."""
+
+    def __init__(
+        self, group: Group, member_id: str, instance: str | None, subscription: Subscription, rebalances: Rebalances
+    ) -> None:
+        self._group, self.id, self.instance = group, member_id, instance
+        self._subscription, self._rebalances = subscription, rebalances
+        self._positions: dict[TopicPartition, int] = {}
+        self._paused: set[TopicPartition] = set()
+        self.fenced = False
+        self.lost = False
+
+    def reads(self, topic: str) -> bool:
+        pattern = self._subscription.pattern
+        return topic in self._subscription.topics or (pattern is not None and re.match(pattern, topic) is not None)
+
+    async def poll(self, *, timeout: float, max_records: int) -> Sequence[Record]:
+        await self._group.look_for_topics()
+        records = self._next(max_records)
+        if not records:
+            await self._group.log.growth(timeout)
+            records = self._next(max_records)
+        return records
+
+    def pause(self, partitions: Collection[TopicPartition]) -> None:
+        self._paused.update(partitions)
+
+    def resume(self, partitions: Collection[TopicPartition]) -> None:
+        self._paused.difference_update(partitions)
+        self._group.log.wake()
+
+    async def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
+        self._check()
+        if any(at not in self._positions for at in offsets):
+            raise CommitRefused("the group has rebalanced")
+        if self._group.log.away:
+            raise MembershipLost("the broker is away")
+        self._group.places.update(offsets)
+
+    async def close(self) -> None:
+        await self._group.leave(self)
+
+    async def revoke(self) -> None:
+        await self._rebalances.revoked()
+        self._positions.clear()
+        self._paused.clear()
+
+    async def assign(self, partitions: Sequence[TopicPartition]) -> None:
+        places = {at: self._group.places[at] for at in partitions if at in self._group.places}
+        starts = await self._rebalances.assigned(partitions, places)
+        for at in partitions:
+            self._positions[at] = starts.get(at, places[at].offset if at in places else 0)
+        self._group.log.wake()
+
+    def _next(self, limit: int) -> list[Record]:
+        self._check()
+        records: list[Record] = []
+        for at in () if self._group.log.away else tuple(self._positions):
+            if at not in self._paused and len(records) < limit:
+                read = self._group.log.read(at, self._positions[at], limit - len(records))
+                self._positions[at] += len(read)
+                records.extend(read)
+        return records
+
+    def _check(self) -> None:
+        if self.fenced:
+            raise Fenced(f"{self.instance} of group {self._group.name} was taken over")
+        if self.lost:
+            raise MembershipLost(f"{self.id} was put out of group {self._group.name}")

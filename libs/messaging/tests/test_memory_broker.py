@@ -1,0 +1,21 @@
+"""The memory broker keeps the promises of every broker."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from allweather.messaging import MemoryBroker
+from allweather.messaging.suite import BrokerSuite
+
+
+class TestMemoryBroker(BrokerSuite):
+    @pytest.fixture
+    async def broker(self) -> MemoryBroker:
+        return MemoryBroker()
+
+    @pytest.fixture
+    async def create(self, broker: MemoryBroker) -> Callable[[str, int], Awaitable[None]]:
+        async def create(topic: str, partitions: int) -> None:
+            broker.create(topic, partitions)
+
+        return create
