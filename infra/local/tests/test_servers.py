@@ -4,6 +4,7 @@
 # (aiokafka and redis leave much of their interface untyped)
 
 import os
+import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -125,7 +126,12 @@ async def test_a_killed_postgres_comes_back_with_what_it_committed(tmp_path: Pat
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-async def test_root_can_run_postgres_as_another_uid_where_user_namespaces_are_forbidden(tmp_path: Path) -> None:
+async def test_root_can_run_postgres_as_another_uid_where_user_namespaces_are_forbidden(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    outside = unprivileged.another_uid(tmp_path / "postgres" / "data", Path("/usr")).data.parent
+    request.addfinalizer(lambda: shutil.rmtree(outside))
+
     server = postgres.program(
         tmp_path / "postgres", Ports(0).of("postgres"), os.environ, find_footing=unprivileged.another_uid
     )

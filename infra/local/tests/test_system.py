@@ -2,6 +2,7 @@ import json
 import os
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -10,6 +11,8 @@ from allweather.local.child import Program
 from allweather.local.credentials import TENANTS, Credentials, development_keys
 from allweather.local.plan import Options, Plan
 from allweather.local.settings import REPOSITORY, LocalSettings
+from allweather.local.state import StateFolder
+from allweather.local.supervisor import Supervisor
 from allweather.local.system import SERVICES, VENDORS
 
 
@@ -62,18 +65,33 @@ def test_no_replica_of_a_service_is_none(credentials: Credentials) -> None:
     assert "policy" not in by_name(plan(Options(replicas={"policy": 0})).services(credentials))
 
 
-def test_a_worker_calls_the_simulators_unless_its_vendors_key_is_set(
+@pytest.mark.parametrize(
+    ("vendor", "variable"),
+    [
+        ("openai", "OPENAI_API_KEY"),
+        ("azure-openai", "AZURE_OPENAI_UKSOUTH_API_KEY"),
+        ("open-source", "OPEN_SOURCE_BASE_URL"),
+    ],
+)
+def test_a_worker_calls_the_simulators_unless_its_vendor_has_a_key_or_an_address(
+    credentials: Credentials, monkeypatch: pytest.MonkeyPatch, vendor: str, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "real")
+
+    workers = by_name(plan().services(credentials))
+
+    simulated = {v for v in VENDORS if "ALLWEATHER_VENDOR_BASE_URL" in workers[f"provider-worker.{v}"].environment}
+    assert simulated == set(VENDORS) - {vendor}
+
+
+def test_another_address_of_a_vendor_alone_does_not_leave_the_simulators(
     credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "https://proxy.example")
 
-    real, simulated = (
-        by_name(plan().services(credentials))[f"provider-worker.{vendor}"].environment
-        for vendor in ("openai", "anthropic")
-    )
+    worker = by_name(plan().services(credentials))["provider-worker.anthropic"]
 
-    assert "ALLWEATHER_VENDOR_BASE_URL" not in real
-    assert simulated["ALLWEATHER_VENDOR_BASE_URL"] == plan().end_points.simulators
+    assert worker.environment["ALLWEATHER_VENDOR_BASE_URL"] == "http://127.0.0.1:8451"
 
 
 def test_a_person_can_insist_on_the_simulators(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +100,21 @@ def test_a_person_can_insist_on_the_simulators(credentials: Credentials, monkeyp
 
     worker = by_name(plan().services(credentials))["provider-worker.openai"]
 
-    assert worker.environment["ALLWEATHER_VENDOR_BASE_URL"] == plan().end_points.simulators
+    assert worker.environment["ALLWEATHER_VENDOR_BASE_URL"] == "http://127.0.0.1:8452"
+
+
+@pytest.mark.stack
+async def test_every_worker_is_sent_to_the_port_of_its_own_vendor(credentials: Credentials, tmp_path: Path) -> None:
+    whole = Plan(LocalSettings(state_dir=tmp_path, port_base=0), Options(), lambda _: None)
+    async with Supervisor(StateFolder(tmp_path), lambda _: None) as supervisor:
+        await supervisor.start(whole.simulators(credentials))
+        async with httpx.AsyncClient() as client:
+            health = (await client.get(f"{whole.end_points.simulators}/readyz")).json()
+
+    workers = by_name(whole.services(credentials))
+    assert {vendor: f"http://127.0.0.1:{port}" for vendor, port in health["ports"].items()} == {
+        vendor: workers[f"provider-worker.{vendor}"].environment["ALLWEATHER_VENDOR_BASE_URL"] for vendor in VENDORS
+    }
 
 
 def test_options_add_variables_to_the_services(credentials: Credentials) -> None:

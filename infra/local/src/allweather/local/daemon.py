@@ -47,7 +47,7 @@ async def main(settings: LocalSettings, options: Options) -> int:
 
 
 async def _end_of(owner: int | None) -> None:
-    while owner is None or exists(owner):  # noqa: ASYNC110 - another process's end is no event here
+    while owner is None or exists(owner):
         await asyncio.sleep(_OWNER_LOOK)
 
 

@@ -7,14 +7,15 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from allweather.contracts import config
 from allweather.local import kafka, postgres, valkey
 from allweather.local.child import Program
 from allweather.local.credentials import Credentials
 from allweather.local.ports import Ports
-from allweather.local.settings import LocalSettings, inherited_environment, vendors_with_keys
+from allweather.local.settings import LocalSettings, inherited_environment
 from allweather.local.state import StateFolder
 from allweather.local.supervisor import Report
-from allweather.local.system import SERVICES, SIMULATORS, EndPoints, System
+from allweather.local.system import SERVICES, EndPoints, System, real_vendors
 
 
 class Options(BaseModel):
@@ -84,6 +85,7 @@ class Plan:
             postgres=self.settings.postgres_dsn or postgres.dsn(self.ports.of("postgres")),
             redis=self.settings.redis_url or valkey.url(self.ports.of("valkey")),
             simulators=f"http://127.0.0.1:{self.ports.of('vendorsim')}",
+            vendor_calls=str(self.state.root / "vendor-calls.jsonl"),
         )
 
     def servers(self) -> list[Program]:
@@ -99,7 +101,7 @@ class Plan:
         return programs
 
     def simulators(self, credentials: Credentials) -> Program:
-        return self._system(credentials).program(SIMULATORS)
+        return self._system(credentials).simulators()
 
     def services(self, credentials: Credentials) -> list[Program]:
         """Every replica of every service."""
@@ -115,5 +117,10 @@ class Plan:
             config_dir=self.settings.config_dir,
             payload_dir=self.state.root / "payloads",
             folder=self.state.root,
-            real_vendors=frozenset() if self.settings.vendors == "simulated" else vendors_with_keys(),
+            real_vendors=self._real_vendors(),
         )
+
+    def _real_vendors(self) -> frozenset[str]:
+        if self.settings.vendors == "simulated":
+            return frozenset()
+        return real_vendors(config.load(self.settings.config_dir).deployments, self.environment)

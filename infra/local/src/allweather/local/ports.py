@@ -22,6 +22,8 @@ _OFFSETS = {
     "valkey": 40,
     "vendorsim": 50,
 }
+# End points that take the ports behind theirs as well: the simulators have one more for each vendor.
+_WIDTHS = {"vendorsim": 6}
 _PROBES = 100
 _SLOT = 50
 
@@ -35,17 +37,25 @@ class Ports:
 
     def of(self, name: str) -> int:
         """The port of a well-known end point (`http`, `kafka-1`, `postgres`, ...)."""
-        return self._given.setdefault(name, self._base + _OFFSETS[name] if self._base else self._free())
+        if name not in self._given:
+            self._given[name] = self._base + _OFFSETS[name] if self._base else self._free(_WIDTHS.get(name, 1))
+        return self._given[name]
 
     def probe(self, index: int, slot: int) -> int:
         """Where replica `slot` of the service at `index` answers /livez, /readyz and /metrics."""
         fixed = self._base + _PROBES + _SLOT * slot + index
-        return self._given.setdefault(f"probe {index}/{slot}", fixed if self._base else self._free())
+        name = f"probe {index}/{slot}"
+        if name not in self._given:
+            self._given[name] = fixed if self._base else self._free()
+        return self._given[name]
 
-    def _free(self) -> int:
-        taken = set(self._given.values())
-        candidates = random.sample(_FREE, 200)
-        return next(port for port in candidates if port not in taken and is_free(port))
+    def _free(self, width: int = 1) -> int:
+        blocks = (range(first, first + width) for first in random.sample(_FREE, 200))
+        return next(block[0] for block in blocks if all(self._is_ours_to_take(port) for port in block))
+
+    def _is_ours_to_take(self, port: int) -> bool:
+        taken = (range(first, first + _WIDTHS.get(name, 1)) for name, first in self._given.items())
+        return not any(port in block for block in taken) and is_free(port)
 
 
 def is_free(port: int) -> bool:

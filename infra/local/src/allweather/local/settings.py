@@ -9,15 +9,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 REPOSITORY = Path(__file__).parents[5]
 
-# A worker of these vendors calls the real end point as soon as its variable is set.
-VENDOR_KEYS = {
-    "anthropic": "ANTHROPIC_API_KEY",
-    "openai": "OPENAI_API_KEY",
-    "azure-openai": "AZURE_OPENAI_API_KEY",
-    "vertex": "GOOGLE_APPLICATION_CREDENTIALS",
-    "open-source": "OPEN_SOURCE_BASE_URL",
-}
-
 
 def _cache_dir() -> Path:
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -50,7 +41,7 @@ class LocalSettings(BaseSettings):
     kafka_heap_mb: int = Field(default=128, ge=96)
     # The artifact repository to take the Kafka jars from, where a mirror is prescribed.
     jar_repository: str | None = None
-    # "simulated" keeps the simulators even where a real vendor's key is in the environment.
+    # "simulated" keeps to the simulators even where a real vendor's key is in the environment.
     vendors: Literal["auto", "simulated"] = "auto"
     # What tests start their servers with.
     stack: Literal["native", "docker"] = "native"
@@ -64,8 +55,3 @@ class LocalSettings(BaseSettings):
 def inherited_environment() -> dict[str, str]:
     """The environment that programs are started with, before their own variables."""
     return dict(os.environ)
-
-
-def vendors_with_keys() -> frozenset[str]:
-    """The vendors whose real end point can be called with what is in the environment."""
-    return frozenset(vendor for vendor, variable in VENDOR_KEYS.items() if os.environ.get(variable))

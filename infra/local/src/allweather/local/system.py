@@ -1,14 +1,17 @@
 """The processes that make up Allweather on one machine. A new service is one more line in SERVICES."""
 
+import re
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from allweather.contracts.config import Deployment
 from allweather.local.child import Program
 from allweather.local.credentials import Credentials
 from allweather.local.ports import Ports
 
+# In the order of the simulators' ports: each vendor's own follows the common one.
 VENDORS = ("anthropic", "openai", "azure-openai", "vertex", "open-source")
 
 
@@ -20,10 +23,8 @@ class Service:
     module: str
     vendor: str | None = None
     listens_on: str | None = None
-    environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-SIMULATORS = Service("vendorsim", "allweather.vendorsim", listens_on="vendorsim")
 SERVICES = (
     Service("ingest", "allweather.ingest", listens_on="http"),
     Service("policy", "allweather.policy"),
@@ -31,6 +32,9 @@ SERVICES = (
     *(Service(f"provider-worker.{vendor}", "allweather.provider_worker", vendor=vendor) for vendor in VENDORS),
     Service("audit-sink", "allweather.audit_sink"),
 )
+
+# In an end point's address, a variable that has no default.
+_REQUIRED = re.compile(r"\$\{(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class EndPoints(Servers):
 
     http: str
     simulators: str
+    # The file in which the simulators note every call.
+    vendor_calls: str
 
 
 @dataclass(frozen=True)
@@ -63,19 +69,39 @@ class System:
     folder: Path
     real_vendors: frozenset[str] = frozenset()
 
+    def simulators(self) -> Program:
+        """All vendors in one program, each also at a port of its own, which is closed while the vendor refuses."""
+        port = self.ports.of("vendorsim")
+        return Program(
+            name="vendorsim",
+            command=(sys.executable, "-m", "allweather.vendorsim"),
+            probe=f"http://127.0.0.1:{port}/readyz",
+            port=port,
+            environment={
+                **self.inherited,
+                "ALLWEATHER_SIM_PORT": str(port),
+                "ALLWEATHER_SIM_PORT_PER_VENDOR": "true",
+                "ALLWEATHER_SIM_CALL_LOG": self.end_points.vendor_calls,
+            },
+            folder=self.folder,
+        )
+
     def program(self, service: Service, slot: int = 0) -> Program:
         """Replica `slot` of `service`. The first is called like the service, further ones `<service>-<slot>`."""
-        probe_port = self.ports.probe((SIMULATORS, *SERVICES).index(service), slot)
+        probe_port = self.ports.probe(SERVICES.index(service), slot)
         own = {"ALLWEATHER_INSTANCE": str(slot), "ALLWEATHER_PROBE_PORT": str(probe_port)}
         return Program(
             name=service.name if slot == 0 else f"{service.name}-{slot}",
             command=(sys.executable, "-m", service.module),
             probe=f"http://127.0.0.1:{probe_port}/readyz",
             port=self._port(service, probe_port),
-            environment={**self._shared(), **self._of_service(service), **service.environment, **own},
+            environment={**self._shared(), **self._of_service(service), **own},
             folder=self.folder,
             grace=25.0,  # a graceful stop may take the services 20 s
         )
+
+    def _simulated(self, vendor: str) -> str:
+        return f"http://127.0.0.1:{self.ports.of('vendorsim') + 1 + VENDORS.index(vendor)}"
 
     def _port(self, service: Service, probe_port: int) -> int:
         return self.ports.of(service.listens_on) if service.listens_on else probe_port
@@ -102,5 +128,14 @@ class System:
         if service.vendor:
             environment["VENDOR"] = service.vendor
             if service.vendor not in self.real_vendors:
-                environment["ALLWEATHER_VENDOR_BASE_URL"] = self.end_points.simulators
+                environment["ALLWEATHER_VENDOR_BASE_URL"] = self._simulated(service.vendor)
         return environment
+
+
+def real_vendors(deployments: Iterable[Deployment], environment: Mapping[str, str]) -> frozenset[str]:
+    """The vendors that a person has given a key or an address for; the others are simulated."""
+    return frozenset(
+        deployment.vendor
+        for deployment in deployments
+        if any(environment.get(name) for name in (deployment.credential, *_REQUIRED.findall(deployment.endpoint)))
+    )
