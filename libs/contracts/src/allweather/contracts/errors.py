@@ -34,6 +34,7 @@ def _openai(error: ApiError) -> bytes:
 _RENDERERS = {Dialect.OPENAI_CHAT: _openai}
 
 _STATUS_AND_TYPE: dict[OutcomeKind, tuple[int, str]] = {
+    OutcomeKind.REFUSED: (400, "invalid_request_error"),
     OutcomeKind.DENIED: (403, "permission_error"),
     OutcomeKind.INVALID: (400, "invalid_request_error"),
     OutcomeKind.TOO_LONG: (400, "invalid_request_error"),

@@ -42,6 +42,9 @@ CALL_ID: Final = "ai-call-id"
 REQUEST_ID: Final = "ai-request-id"
 """The public id, `req_<uuid>_<tag>`."""
 
+REPLY_FALLBACK: Final = "ai-reply-fallback"
+"""Why a reply came to the tenant's default topic instead of the one that was asked for."""
+
 # Deltas
 DELTA_SEQUENCE: Final = "ai-sequence"
 

@@ -134,8 +134,8 @@ class Slip(Model):
 
     @property
     def next_attempt(self) -> int:
-        """The number of the attempt to dispatch next."""
-        return len(self.attempts) + 1
+        """The number of the attempt to dispatch next; the oldest attempts may have been forgotten."""
+        return self.attempts[-1].n + 1 if self.attempts else 1
 
     @property
     def this_episode(self) -> tuple[Attempt, ...]:

@@ -1,0 +1,153 @@
+"""Which record may take which step (R1), for a whole batch at once. Pure: rows in, rows and steps out.
+
+The first row of a step wins. A record that caused it carries the stored decision out again, unchanged; any other is
+dropped. A batch settles first, and nothing is dispatched, parked or released where an outcome exists.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from allweather.contracts.records import Dispatch, Parked, Settled
+from allweather.contracts.slip import Slip
+from allweather.failpoints import OFF, Failpoints
+from allweather.router import lifecycle
+from allweather.router.events import Cleared, Occurrence
+from allweather.router.lifecycle import Situation
+from allweather.router.steps import OUTCOME_POSITION, VERDICT, VERDICT_POSITION, Key, Row, Step
+
+Rows = Mapping[Key, Row]
+Decided = Callable[[Occurrence, Step], None]
+"""Told of each new decision, so that the next one of the batch takes it into account."""
+
+
+class Fate(Enum):
+    """What becomes of a record, when it is not a row's."""
+
+    DECIDE = "decide"
+    DROP = "drop"
+    DUPLICATE = "duplicate"
+    """The request has been submitted before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A step that is to be carried out: published as its row says."""
+
+    seen: Occurrence
+    step: Step
+    row: Row
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a batch asks for."""
+
+    steps: list[Carried] = field(default_factory=list[Carried])
+    rows: dict[Key, Row] = field(default_factory=dict[Key, Row])
+    """To be inserted; who is first in the table wins."""
+    duplicates: list[Occurrence] = field(default_factory=list[Occurrence])
+
+
+def keys(seen: Occurrence) -> Iterable[Key]:
+    """The rows that say what may become of a record."""
+    request = seen.request_id
+    if isinstance(seen.event, Cleared) or seen.nameless:
+        yield request, VERDICT_POSITION
+    yield request, seen.slip.position + 1
+    yield request, OUTCOME_POSITION
+
+
+def plan(
+    batch: Iterable[Occurrence], rows: Rows, now: Situation, decided: Decided, failpoints: Failpoints = OFF
+) -> Plan:
+    """What to insert and to carry out for `batch`, where `rows` are in the table already."""
+    made = Plan()
+    known = dict(rows)
+    for seen in sorted(batch, key=_settles_last):
+        match fate(seen, known, failpoints):
+            case Row() as row:
+                made.steps.append(again(seen, row))
+            case Fate.DUPLICATE:
+                made.duplicates.append(seen)
+            case Fate.DECIDE:
+                carried = _decide(named(seen, known), now)
+                decided(seen, carried.step)
+                made.steps.append(carried)
+                for row in _new_rows(carried, known):
+                    made.rows[row.key] = known[row.key] = row
+            case Fate.DROP:
+                pass
+    return made if failpoints.skips("router.outcome-stops-dispatch") else _settled_first(made)
+
+
+def fate(seen: Occurrence, rows: Rows, failpoints: Failpoints = OFF) -> Row | Fate:
+    """What becomes of one record: its own row is carried out again, another's row stops it."""
+    if isinstance(seen.event, Cleared):
+        verdict = rows.get((seen.request_id, VERDICT_POSITION))
+        if verdict and verdict.cause != seen.cause and not failpoints.skips("router.first-row-wins"):
+            return Fate.DUPLICATE
+    outcome = rows.get((seen.request_id, OUTCOME_POSITION))
+    if outcome and outcome.cause == seen.cause:
+        return _mine(outcome, failpoints)
+    if outcome and not failpoints.skips("router.outcome-stops-dispatch"):
+        return Fate.DROP
+    taken = rows.get((seen.request_id, seen.slip.position + 1))
+    if taken and taken.cause == seen.cause:
+        return _mine(taken, failpoints)
+    if taken and not failpoints.skips("router.first-row-wins"):
+        return Fate.DROP
+    return Fate.DECIDE
+
+
+def again(seen: Occurrence, row: Row) -> Carried:
+    """The stored decision, as the redelivered record `seen` carries it out: the same bytes."""
+    slip = lifecycle.after(seen)
+    if row.position == OUTCOME_POSITION:
+        return Carried(seen, Step(slip, Settled.model_validate_json(row.decision), row.reply), row)
+    if row.step.startswith("parked-"):
+        return Carried(seen, Step(lifecycle.parked(slip), Parked.model_validate_json(row.decision)), row)
+    return Carried(seen, Step(slip, Dispatch.model_validate_json(row.decision)), row)
+
+
+def named(seen: Occurrence, rows: Rows) -> Occurrence:
+    """A record without a slip speaks of the request that the verdict's row knows."""
+    verdict = rows.get((seen.request_id, VERDICT_POSITION)) if seen.nameless else None
+    return seen if verdict is None else replace(seen, slip=Slip.model_validate_json(verdict.decision))
+
+
+def _mine(row: Row, failpoints: Failpoints) -> Row | Fate:
+    return Fate.DROP if failpoints.skips("router.same-cause-replays") else row
+
+
+def _decide(seen: Occurrence, now: Situation) -> Carried:
+    step = lifecycle.advance(seen, now)
+    return Carried(seen, step, _row(seen, step.position, step.label, now.now_ms, step.decision.to_json(), step.reply))
+
+
+def _new_rows(carried: Carried, known: Rows) -> Iterable[Row]:
+    seen, row = carried.seen, carried.row
+    yield row
+    opens = isinstance(seen.event, Cleared) or seen.nameless
+    if opens and (seen.request_id, VERDICT_POSITION) not in known:
+        # An end that came before its request takes the verdict as well: the request then finds that it is over.
+        yield _row(seen, VERDICT_POSITION, VERDICT, row.at_ms, seen.slip_json)
+
+
+def _row(seen: Occurrence, position: int, step: str, at_ms: int, decision: bytes, reply: bytes | None = None) -> Row:
+    return Row(seen.request_id, position, step, seen.slip.tenant, seen.cause, seen.cause_id, at_ms, decision, reply)
+
+
+def _settled_first(made: Plan) -> Plan:
+    """Take back every other step of a request that this very batch settles."""
+    settled = {c.row.request_id for c in made.steps if c.row.position == OUTCOME_POSITION}
+    stopped = [c.row.key for c in made.steps if c.row.position != OUTCOME_POSITION and c.row.request_id in settled]
+    if stopped:
+        made.steps = [c for c in made.steps if c.row.key not in stopped]
+        made.rows = {key: row for key, row in made.rows.items() if key not in stopped}
+    return made
+
+
+def _settles_last(seen: Occurrence) -> bool:
+    """Sorts the records that end their request before all others; otherwise a batch keeps its order."""
+    return not seen.ends

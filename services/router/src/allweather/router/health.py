@@ -1,0 +1,206 @@
+"""What one router knows of the health of all deployments: state without I/O, fed with results, asked by decisions.
+
+`adapters/health.py` shares the breakers between replicas. What is lost with the process costs some calls, nothing else.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from allweather.contracts.config import Configuration, Deployment
+from allweather.contracts.failures import FailureKind
+from allweather.contracts.records import AttemptResult, Dispatch
+from allweather.router import breaker
+from allweather.router.breaker import Breaker, BreakerSettings, Observation, Status
+from allweather.router.budget import RetryBudget
+from allweather.router.inflight import InFlight
+
+_OF_THE_CREDENTIAL = frozenset({FailureKind.AUTH_FAILED, FailureKind.QUOTA_EXHAUSTED})
+_PUSHED_BACK = frozenset({FailureKind.NOT_CALLED, FailureKind.RATE_LIMITED})
+_PROBE_GRACE_MS = 5_000
+
+
+class Condition(NamedTuple):
+    """What a decision sees of one deployment."""
+
+    state: Status = "closed"
+    excluded: str | None = None
+    """Why it may not be called now."""
+    probe: bool = False
+    """It may be called, but this call is the one that finds out whether it is well again."""
+    crowded: bool = False
+    """Its slow start leaves no room for another fresh request."""
+    spoken_for: bool = False
+    """As many released requests as may be are on their way to it."""
+
+
+class Health(Protocol):
+    """The health vector that a decision takes as input."""
+
+    def condition(self, deployment: Deployment, now_ms: int) -> Condition: ...
+
+    def may_repeat(self, group: str, now_ms: int) -> bool:
+        """Whether the retry budget allows another call to a group that has failed this request."""
+        ...
+
+
+class Probe(NamedTuple):
+    """A call that is to find out whether something is well again."""
+
+    keys: tuple[str, ...]
+    """The breakers that it probes."""
+    until_ms: int
+    """Until when its result is waited for before another probe may be made."""
+
+
+def credential_key(deployment: Deployment) -> str:
+    """The name under which the state of a deployment's credential is kept."""
+    return f"credential:{deployment.credential}"
+
+
+@dataclass(slots=True)
+class HealthBoard:
+    """Breakers, calls in flight, probes at hand and retry budgets of one replica."""
+
+    config: Configuration
+    settings: BreakerSettings
+    replicas: int = 1
+    """How many routers share the limits."""
+    breakers: dict[str, Breaker] = field(default_factory=dict[str, Breaker])
+    unshared: dict[str, list[Observation]] = field(default_factory=dict[str, list[Observation]])
+    """Observations that are applied here and that the other replicas do not know yet, by breaker."""
+    leases: set[str] = field(default_factory=set[str])
+    """Breakers whose next probe this replica may make."""
+    probing: dict[UUID, Probe] = field(default_factory=dict[UUID, Probe])
+    """Attempts that are probes."""
+    lost_vendors: frozenset[str] = frozenset()
+    """Vendors of which no worker runs."""
+    recovered_at_ms: int | None = None
+    """Set when nothing could be learned at the start: everything is then assumed to have just recovered."""
+    released_share: float = 0.5
+    """How much of what a deployment bears is for requests that had been parked; the rest is for fresh ones."""
+    _calls: dict[str, InFlight] = field(default_factory=dict[str, InFlight])
+    _budgets: defaultdict[str, RetryBudget] = field(default_factory=lambda: defaultdict(RetryBudget))
+
+    def condition(self, deployment: Deployment, now_ms: int) -> Condition:
+        """Whether and how the deployment may be called at `now_ms`."""
+        if deployment.vendor in self.lost_vendors:
+            return Condition("out", "worker_lost")
+        key = credential_key(deployment)
+        credential = self.breaker(key, now_ms)
+        if credential.status != "closed":
+            return self._under_probe(key, credential, "credential_out", now_ms)
+        own = self.breaker(deployment.id, now_ms)
+        if own.status != "closed":
+            reason = "misconfigured" if own.status == "out" else "breaker_open"
+            return self._under_probe(deployment.id, own, reason, now_ms)
+        ramp = min(self._ramp(own, now_ms), self._ramp(credential, now_ms))
+        calls = self.calls(deployment)
+        return Condition(
+            crowded=ramp < 1 and len(calls) >= calls.limit * ramp,
+            spoken_for=calls.released >= max(1, calls.limit * ramp * self.released_share),
+        )
+
+    def calls(self, deployment: Deployment) -> InFlight:
+        """The calls in flight, and this replica's part of the calls that the deployment bears at once."""
+        known = self._calls.get(deployment.id)
+        if known is None:
+            limits = deployment.concurrency
+            known = self._calls[deployment.id] = InFlight(
+                max(1.0, limits.start / self.replicas), max(1.0, limits.max / self.replicas)
+            )
+        return known
+
+    def may_repeat(self, group: str, now_ms: int) -> bool:
+        return self._budgets[group].allows(now_ms)
+
+    def released(self, request: UUID, deployment: Deployment, now_ms: int) -> None:
+        """A parked request was let go and will soon be sent to `deployment`."""
+        self.calls(deployment).began(request, now_ms, released=True)
+
+    def dispatched(self, call: Dispatch, *, repeat: bool, released: bool) -> None:
+        """A call was decided: it is in flight, may use a probe, earns for or is charged to the retry budget."""
+        deployment = self.config.deployment(call.deployment)
+        self.calls(deployment).began(call.attempt_id, call.dispatched_at_ms, released=released)
+        budget = self._budgets[deployment.group]
+        budget.spend() if repeat else budget.earn()
+        if call.probe:
+            keys = tuple(self.leases & {call.deployment, credential_key(deployment)})
+            self.leases.difference_update(keys)
+            until = call.dispatched_at_ms + call.first_token_timeout_ms + _PROBE_GRACE_MS
+            self.probing[call.attempt_id] = Probe(keys, until)
+
+    def arrived(self, request: UUID) -> None:
+        """A released request is here: from now on its call counts, not its release."""
+        for calls in self._calls.values():
+            calls.ended(request)
+
+    def attempted(self, result: AttemptResult) -> None:
+        """A call ended: remember what it says of its deployment and credential."""
+        self.probing.pop(result.attempt_id, None)
+        try:
+            deployment = self.config.deployment(result.deployment)
+        except KeyError:  # the configuration no longer has it
+            return
+        self._count(result, self.calls(deployment))
+        credential = credential_key(deployment)
+        seen = Observation(result.ended_at_ms, result.dispatched_at_ms, result.failure, result.first_token_ms)
+        if result.failure in _OF_THE_CREDENTIAL:
+            self._observe(credential, seen)
+            return
+        if self.breaker(credential, seen.at_ms).status == "out":
+            self._observe(credential, seen)
+        self._observe(result.deployment, seen)
+
+    def adopt(self, key: str, shared: Breaker, now_ms: int) -> None:
+        """Take over what the replicas know together, with what only this one has seen applied to it."""
+        self.breakers[key] = breaker.step(shared, self.unshared.get(key, ()), now_ms, self.settings)
+
+    def wanted_leases(self, now_ms: int) -> Sequence[str]:
+        """What could be probed now, if this replica held the lease."""
+        busy = {key for probe in self.probing.values() for key in probe.keys}
+        unwell = [key for key, state in self.breakers.items() if state.status != "closed"]
+        return [
+            key
+            for key in unwell
+            if key not in busy and key not in self.leases and breaker.wants_probe(self.breaker(key, now_ms), now_ms)
+        ]
+
+    def forget(self, now_ms: int) -> None:
+        """Drop calls and probes that are not waited for any longer."""
+        for calls in self._calls.values():
+            calls.forget(now_ms)
+        for attempt in [a for a, probe in self.probing.items() if probe.until_ms < now_ms]:
+            del self.probing[attempt]
+
+    def breaker(self, key: str, now_ms: int) -> Breaker:
+        """The breaker of a deployment or credential at `now_ms`."""
+        state = self.breakers.get(key)
+        if state is None:
+            state = self.breakers[key] = breaker.new(key, recovered_at_ms=self.recovered_at_ms)
+        elif state.status == "open" and now_ms >= state.until_ms:
+            state = self.breakers[key] = breaker.step(state, (), now_ms, self.settings)
+        return state
+
+    def _under_probe(self, key: str, state: Breaker, reason: str, now_ms: int) -> Condition:
+        if not breaker.wants_probe(state, now_ms):
+            return Condition(state.status, reason)
+        if key not in self.leases:
+            return Condition(state.status, "probing")
+        return Condition(state.status, probe=True)
+
+    def _count(self, result: AttemptResult, calls: InFlight) -> None:
+        calls.ended(result.attempt_id)
+        if result.failure is None:
+            calls.answered()
+        elif result.failure in _PUSHED_BACK:
+            calls.pushed_back(result.ended_at_ms)
+
+    def _ramp(self, state: Breaker, now_ms: int) -> float:
+        return breaker.fraction(state, now_ms, self.settings)
+
+    def _observe(self, key: str, seen: Observation) -> None:
+        self.breakers[key] = breaker.step(self.breaker(key, seen.at_ms), (seen,), seen.at_ms, self.settings)
+        self.unshared.setdefault(key, []).append(seen)

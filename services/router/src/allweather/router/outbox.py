@@ -1,0 +1,126 @@
+"""Steps as messages: what is published when a step is carried out, the same bytes each time."""
+
+import base64
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from allweather.contracts import errors, headers, ids, topics
+from allweather.contracts.model import iso_time
+from allweather.contracts.records import Dispatch, EventType, Parked, Settled, encode
+from allweather.contracts.slip import ReplyAddress
+from allweather.messaging import Headers, Message
+from allweather.router.arbitration import Carried
+from allweather.router.events import Occurrence
+from allweather.router.steps import OUTCOME, Row
+
+_JSON: Final = b"application/json"
+_SOURCE: Final = b"/allweather/router"
+_CONFLICT: Final = errors.conflict("This idempotency key was used before, with another body. Send a new key.")
+
+Partitions = Callable[[str], int | None]
+"""How many partitions a topic has, None when there is no such topic: from memory."""
+
+
+class Outbox:
+    """Writes the router's messages. Reply addresses are held against what the broker is known to have."""
+
+    def __init__(self, partitions: Partitions, secret: bytes) -> None:
+        self._partitions = partitions
+        self._secret = secret
+
+    def step(self, carried: Carried) -> Message:
+        """The message that carries out a step."""
+        match carried.step.decision:
+            case Dispatch(vendor=vendor):
+                return _internal(topics.dispatch(vendor), EventType.DISPATCHED, carried)
+            case Parked():
+                return _internal(topics.PARKED, EventType.PARKED, carried)
+            case Settled():
+                return self.answer(carried.row, carried.step.slip.reply, carried.seen.trace)
+
+    def answer(self, outcome: Row, address: ReplyAddress, trace: Headers = ()) -> Message:
+        """The stored reply of a settled request, to one address."""
+        event = ids.event_id(outcome.request_id, OUTCOME)
+        said = _said(Settled.model_validate_json(outcome.decision))
+        event_headers = _event(EventType.SETTLED, event, outcome.request_id, outcome.tenant, outcome.at_ms)
+        causation = (headers.CE_CAUSATION, outcome.cause_id.encode())
+        return self._reply(address, outcome, outcome.reply, (*event_headers, causation, *said, *trace))
+
+    def conflict(self, seen: Occurrence, verdict: Row) -> Message:
+        """The reply to a submission whose key another body has used: no outcome, and nothing else happens."""
+        event = ids.event_id(seen.request_id, f"conflict/{ids.position_key(*seen.cause)}")
+        event_headers = _event(EventType.CONFLICTED, event, seen.request_id, verdict.tenant, seen.slip.accepted_at_ms)
+        causation = (headers.CE_CAUSATION, seen.cause_id.encode())
+        status = (headers.STATUS, str(_CONFLICT.status).encode())
+        body = errors.render(_CONFLICT, seen.slip.dialect)
+        return self._reply(seen.slip.reply, verdict, body, (*event_headers, causation, status, *seen.trace))
+
+    def _reply(self, address: ReplyAddress, row: Row, body: bytes | None, said: Headers) -> Message:
+        topic, partition, fallback = self._existing(address, row.tenant)
+        public_id = ids.public_id(row.request_id, row.tenant, self._secret)
+        addressed: Headers = ((headers.REQUEST_ID, public_id.encode()), *_echoed(address), *fallback)
+        return Message(topic, body, str(row.request_id).encode(), (*said, *addressed), partition)
+
+    def _existing(self, address: ReplyAddress, tenant: str) -> tuple[str, int | None, Headers]:
+        """Where the reply can go: the address, else the tenant's default topic with the reason why."""
+        partitions = self._partitions(address.topic)
+        if partitions is None:
+            reason = f"there is no topic {address.topic}"
+        elif address.partition is not None and address.partition >= partitions:
+            reason = f"{address.topic} has no partition {address.partition}"
+        else:
+            return address.topic, address.partition, ()
+        return topics.replies(tenant), None, ((headers.REPLY_FALLBACK, reason.encode()),)
+
+
+def _internal(topic: str, kind: EventType, carried: Carried) -> Message:
+    row, seen = carried.row, carried.seen
+    event = ids.event_id(row.request_id, row.step)
+    return Message(
+        topic=topic,
+        value=encode(carried.step.slip, msgspec.Raw(row.decision), seen.body),
+        key=str(row.request_id).encode(),
+        headers=(
+            *_event(kind, event, row.request_id, row.tenant, row.at_ms),
+            (headers.CE_CAUSATION, row.cause_id.encode()),
+            *seen.trace,
+        ),
+    )
+
+
+def _event(kind: EventType, event: str, request: UUID, tenant: str, at_ms: int) -> Headers:
+    """The CloudEvents attributes in binary mode."""
+    return (
+        (headers.CONTENT_TYPE, _JSON),
+        (headers.CE_SPECVERSION, b"1.0"),
+        (headers.CE_ID, event.encode()),
+        (headers.CE_SOURCE, _SOURCE),
+        (headers.CE_TYPE, kind.encode()),
+        (headers.CE_TIME, iso_time(at_ms).encode()),
+        (headers.CE_SUBJECT, str(request).encode()),
+        (headers.CE_TENANT, tenant.encode()),
+    )
+
+
+def _said(settled: Settled) -> Headers:
+    """What a reply says besides its body."""
+    said = {
+        headers.OUTCOME: settled.outcome.value,
+        headers.STATUS: settled.status,
+        headers.MODEL: settled.model,
+        headers.DEPLOYMENT: settled.deployment,
+        headers.PROCESSED_IN: settled.processed_in,
+        headers.COST: None if settled.cost_usd is None else f"{settled.cost_usd:.9f}",
+        headers.ATTEMPTS: settled.attempts,
+        headers.CALL_ID: settled.call_id,
+    }
+    return tuple((name, str(value).encode()) for name, value in said.items() if value is not None)
+
+
+def _echoed(address: ReplyAddress) -> Headers:
+    """The caller's correlation headers, byte for byte, and which door waits behind a shared partition."""
+    door = ((headers.DOOR, address.door.encode()),) if address.door else ()
+    return (*door, *((name, base64.b64decode(value)) for name, value in address.echo))
