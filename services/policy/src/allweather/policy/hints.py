@@ -1,19 +1,15 @@
 """What an application asks for in the headers of its request record."""
 
-import math
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeVar
 
 from allweather.contracts import headers
+from allweather.contracts.deadlines import EXPECTED, PARK_LIMIT_MS, deadline_ms
 from allweather.contracts.slip import Dialect, Priority
 from allweather.messaging import Record
 from allweather.policy.invalid import Faults, Invalid, quoted
-
-PARK_LIMIT_MS: Final = 24 * 3600 * 1000
-"""The longest that a request may take; a later deadline is this one."""
 
 MAX_REGIONS: Final = 16
 
@@ -38,7 +34,7 @@ def read(record: Record, faults: Faults) -> Hints:
     return Hints(
         dialect=faults.guard(lambda: _dialect(record), Dialect.OPENAI_CHAT),
         priority=faults.guard(lambda: _one_of(record, headers.PRIORITY, Priority.BULK), Priority.BULK),
-        deadline_ms=faults.guard(lambda: min(_deadline(record, latest), latest), latest),
+        deadline_ms=faults.guard(lambda: _deadline(record, latest), latest),
         regions=faults.guard(lambda: _regions(record), ()),
         data_class=faults.guard(lambda: _data_class(record), None),
     )
@@ -63,28 +59,15 @@ def _deadline(record: Record, default: int) -> int:
     text = _text(record, headers.DEADLINE)
     if not text:
         return default
-    deadline = _moment(text, record.timestamp_ms)
+    try:
+        deadline = deadline_ms(text, record.timestamp_ms)
+    except (ValueError, OverflowError):
+        reason = f"{headers.DEADLINE} is {quoted(text)}; expected {EXPECTED}."
+        raise Invalid("invalid_header", reason, headers.DEADLINE) from None
     if deadline <= record.timestamp_ms:
         reason = f"The deadline {quoted(text)} had passed when the request was accepted."
         raise Invalid("deadline_in_past", reason, headers.DEADLINE)
     return deadline
-
-
-def _moment(text: str, accepted_at_ms: int) -> int:
-    """A time: seconds after acceptance, or RFC 3339 with its zone."""
-    try:
-        seconds = float(text)
-        if math.isfinite(seconds):
-            return accepted_at_ms + int(seconds * 1000)
-    except ValueError:
-        try:
-            moment = datetime.fromisoformat(text.upper())
-            if moment.tzinfo is not None:
-                return int(moment.timestamp() * 1000)
-        except (ValueError, OverflowError):
-            pass
-    expected = "an RFC 3339 time with its zone, or a number of seconds from acceptance"
-    raise Invalid("invalid_header", f"{headers.DEADLINE} is {quoted(text)}; expected {expected}.", headers.DEADLINE)
 
 
 def _regions(record: Record) -> tuple[str, ...]:

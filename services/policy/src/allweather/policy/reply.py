@@ -22,15 +22,15 @@ _MAX_PARTITION: Final = 1 << 31
 
 def address(record: Record, tenant: str, request: UUID, secret: bytes, faults: Faults) -> ReplyAddress:
     """Where to reply. Whatever is wrong with what the record asks for, the tenant's default topic gets the answer."""
+    echo = faults.guard(lambda: _echo(record), ())
     door = DoorAddress.verify(record.text(headers.DOOR) or "", request, secret)
     if door is not None:
-        return ReplyAddress(topic=topics.DOOR, partition=door.partition, door=door.door)
-    default = topics.replies(tenant)
+        return ReplyAddress(topic=topics.DOOR, partition=door.partition, door=door.door, echo=echo)
     topic = faults.guard(lambda: _topic(record, tenant), None)
     return ReplyAddress(
-        topic=topic or default,
+        topic=topic or topics.replies(tenant),
         partition=faults.guard(lambda: _partition(record), None) if topic else None,
-        echo=faults.guard(lambda: _echo(record), ()),
+        echo=echo,
     )
 
 

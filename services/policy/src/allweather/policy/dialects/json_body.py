@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from allweather.contracts.json_text import syntax_fault
 from allweather.policy.invalid import Invalid, quoted
 
 MAX_DEPTH: Final = 128
@@ -13,7 +14,6 @@ MAX_DEPTH: Final = 128
 
 T = TypeVar("T")
 
-_BYTE = re.compile(r"\(byte (\d+)\)")
 _EXPECTED = re.compile(r"Expected `(.+?)`, got `(.+?)`(?: - at `\$(.*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.+?)`(?: - at `\$(.*)`)?$")
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -37,25 +37,15 @@ def decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
     try:
         body.decode()
         value = decoder.decode(body)
-    except UnicodeDecodeError as error:
-        raise Invalid("invalid_json", f"The body is not UTF-8 text ({place(body, error.start)}).") from None
     except msgspec.ValidationError as error:
         raise _wrong_shape(str(error)) from None
-    except msgspec.DecodeError as error:
-        raise _wrong_syntax(str(error), body) from None
     except RecursionError:
         raise _too_deep() from None
+    except (UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise Invalid("invalid_json", syntax_fault(error, body)) from None
     if depth(body) > MAX_DEPTH:
         raise _too_deep()
     return value
-
-
-def place(body: bytes, position: int) -> str:
-    """`line 3, column 7` of a byte; both count from 1."""
-    before = body[:position]
-    line = before.count(b"\n") + 1
-    column = len(before[before.rfind(b"\n") + 1 :].decode(errors="replace")) + 1
-    return f"line {line}, column {column}"
 
 
 def depth(body: bytes) -> int:
@@ -65,13 +55,6 @@ def depth(body: bytes) -> int:
         return brackets
     structure = _STRINGS.sub(b"", body).translate(None, _NOT_BRACKETS)
     return max(accumulate(map(_STEP.__getitem__, structure)), default=0)
-
-
-def _wrong_syntax(message: str, body: bytes) -> Invalid:
-    found = _BYTE.search(message)
-    where = place(body, int(found[1]) if found else len(body))
-    what = message.removeprefix("JSON is malformed: ").partition(" (byte")[0].removeprefix("Input data was ")
-    return Invalid("invalid_json", f"The body is not valid JSON: {what} ({where}).")
 
 
 def _wrong_shape(message: str) -> Invalid:
