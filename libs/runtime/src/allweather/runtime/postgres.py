@@ -8,21 +8,26 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg import exceptions
+from asyncpg.pool import PoolConnectionProxy
 from pydantic import SecretStr
 
 if TYPE_CHECKING:
-    from asyncpg.pool import PoolConnectionProxy
+    Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+else:  # asyncpg's classes are generic for type checkers only
+    Connection, Pool = PoolConnectionProxy, asyncpg.Pool
 
 log = logging.getLogger(__name__)
 
+CLOSE_LIMIT_S = 5.0
+
 T = TypeVar("T")
 
-Connection = "PoolConnectionProxy[asyncpg.Record]"
-Work = Callable[["PoolConnectionProxy[asyncpg.Record]"], Awaitable[T]]
+Work = Callable[[Connection], Awaitable[T]]
 
 
 class DependencyAway(Exception):
@@ -47,7 +52,7 @@ class Postgres:
 
     def __init__(
         self,
-        pool: "asyncpg.Pool[asyncpg.Record]",
+        pool: Pool,
         *,
         away: type[Exception] = DependencyAway,
         on_away: Callable[[], None] = lambda: None,
@@ -56,7 +61,7 @@ class Postgres:
         self._away = away
         self._on_away = on_away
 
-    async def run(self, work: "Work[T]") -> T:
+    async def run(self, work: Work[T]) -> T:
         """The result of `work` on a connection, outside any transaction: each statement is its own.
 
         `work` must be idempotent: when the connection turns out to be stale it is run once more on a new one.
@@ -71,10 +76,10 @@ class Postgres:
             self._on_away()
             raise self._away(f"postgres: {type(error).__name__}") from error
 
-    async def transact(self, work: "Work[T]") -> T:
+    async def transact(self, work: Work[T]) -> T:
         """`run` inside one transaction, which is rolled back when `work` raises."""
 
-        async def in_transaction(connection: "PoolConnectionProxy[asyncpg.Record]") -> T:
+        async def in_transaction(connection: Connection) -> T:
             async with connection.transaction():
                 return await work(connection)
 
@@ -84,9 +89,14 @@ class Postgres:
         """Raise unless Postgres answers."""
         await self.run(lambda connection: connection.execute("SELECT 1"))
 
-    async def _once(self, work: "Work[T]") -> T:
+    async def _once(self, work: Work[T]) -> T:
         async with self.pool.acquire() as connection:
-            return await work(connection)
+            try:
+                return await work(connection)
+            except exceptions.InterfaceError as error:
+                if _lost(connection):
+                    raise exceptions.ConnectionDoesNotExistError("closed during the work") from error
+                raise
 
 
 @asynccontextmanager
@@ -106,7 +116,7 @@ async def open_postgres(
     """
     pool = asyncpg.create_pool(
         dsn.get_secret_value(),
-        min_size=1,
+        min_size=0,
         max_size=connections,
         timeout=5.0,
         command_timeout=statement_timeout_s + 1.0,
@@ -117,18 +127,28 @@ async def open_postgres(
             "idle_in_transaction_session_timeout": "60000",
         },
     )
-    await _opened(pool)
+    await pool
     try:
+        await _answering(pool)
         yield Postgres(pool, away=away, on_away=on_away)
     finally:
         await _closed(pool)
 
 
-async def _opened(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+def _lost(connection: Connection) -> bool:
+    """Whether the connection broke, after which asyncpg complains that it is used wrongly."""
+    try:
+        return connection.is_closed()
+    except exceptions.InterfaceError:  # the pool has already taken it back
+        return True
+
+
+async def _answering(pool: Pool) -> None:
+    """Return once Postgres answers."""
     pause = 0.1
     while True:
         try:
-            await pool
+            await pool.execute("SELECT 1")
             return
         except AWAY_ERRORS as error:
             log.warning("waiting for postgres", extra={"error": type(error).__name__})
@@ -136,10 +156,10 @@ async def _opened(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
             pause = min(pause * 2, 5.0)
 
 
-async def _closed(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+async def _closed(pool: Pool) -> None:
     """Close gracefully, but never wait long for a server that is gone."""
     try:
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(CLOSE_LIMIT_S):
             await pool.close()
     except TimeoutError:
         pool.terminate()

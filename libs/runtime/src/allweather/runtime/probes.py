@@ -20,14 +20,19 @@ from allweather.runtime.http import Request, Response, serve
 Ping = Callable[[], Awaitable[object]]
 """Returns when the resource answers, raises when it does not."""
 
-PING_TIMEOUT_S = 2.0
-
 
 class Probes:
     """The checks of one process. Resources register themselves; the endpoints are loops over what is registered."""
 
-    def __init__(self, info: Mapping[str, str | int] | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        info: Mapping[str, str | int] | None = None,
+        *,
+        clock: Clock | None = None,
+        ping_timeout_s: float = 2.0,
+    ) -> None:
         self._info = dict(info or {})
+        self._ping_timeout_s = ping_timeout_s
         self._clock = clock or SystemClock()
         self._pings: dict[str, Ping] = {}
         self._heartbeats: dict[str, Heartbeat] = {}
@@ -57,7 +62,7 @@ class Probes:
 
     async def ready(self) -> dict[str, str]:
         """Each check with `ok` or what is wrong."""
-        results = await asyncio.gather(*(_checked(ping) for ping in self._pings.values()))
+        results = await asyncio.gather(*(self._checked(ping) for ping in self._pings.values()))
         checks = dict(zip(self._pings, results, strict=True))
         return checks | ({"process": "stopping"} if self._stopping else {})
 
@@ -67,6 +72,14 @@ class Probes:
         async with serve(self._answer, host, port) as bound:
             self.port = bound
             yield
+
+    async def _checked(self, ping: Ping) -> str:
+        try:
+            async with asyncio.timeout(self._ping_timeout_s):
+                await ping()
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a resource is the answer, not a crash
+            return f"{type(error).__name__}: {error}".rstrip(": ")
+        return "ok"
 
     async def _answer(self, request: Request) -> Response:
         match request.path:
@@ -84,15 +97,6 @@ class Probes:
                 return _json(True, self._info)
             case _:
                 return Response(HTTPStatus.NOT_FOUND, b"try /livez, /readyz, /metrics or /info\n")
-
-
-async def _checked(ping: Ping) -> str:
-    try:
-        async with asyncio.timeout(PING_TIMEOUT_S):
-            await ping()
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with a resource is the answer, not a crash
-        return f"{type(error).__name__}: {error}".rstrip(": ")
-    return "ok"
 
 
 def _json(well: bool, body: Mapping[str, object]) -> Response:
