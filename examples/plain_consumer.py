@@ -1,6 +1,7 @@
 """Publish requests and consume their replies with aiokafka alone."""
 
-# pyright: basic, reportArgumentType=false -- aiokafka comes without complete types, and an example should stay plain
+# aiokafka comes without complete types, and an example should stay plain:
+# pyright: basic, reportArgumentType=false
 
 import asyncio
 import json
