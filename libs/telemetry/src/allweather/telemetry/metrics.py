@@ -184,6 +184,18 @@ AUDIT_LAG = Gauge(
     means="Records of the pipeline that have no audit entry yet.",
     when_high="Nothing is lost, proofs come later: look at Postgres, then at audit-sink's log.",
 )
+AUDIT_ENTRIES = Counter(
+    "allweather_audit_entries",
+    Unlabelled,
+    means="Records that were entered into the audit log.",
+    when_high="It follows the traffic: about five for a request; many more mean retries and parking.",
+)
+AUDIT_GAPS = Counter(
+    "allweather_audit_gaps",
+    Unlabelled,
+    means="Times that records were gone from their topic before they were audited; the log says which.",
+    when_high="Any: retention has overtaken the sink, or somebody deletes records. Find out before anything else.",
+)
 CHECKPOINT_TIME = Gauge(
     "allweather_checkpoint_timestamp_seconds",
     Shard,

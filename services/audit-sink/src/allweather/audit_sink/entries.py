@@ -9,8 +9,9 @@ number with a fraction or an exponent is kept as its text), integers below 2^53 
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache, reduce
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
@@ -59,11 +60,11 @@ _UNREADABLE: Final = (MalformedRecord, msgspec.MsgspecError, UnicodeError, Recur
 Fields = dict[str, Any]
 
 
-class Entry(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Entry:
     """One leaf of a shard's tree, with what its row is found by."""
 
-    number: int
-    """Its index in the tree."""
+    index: int
     request_id: UUID | None
     topic: str
     offset: int

@@ -1,0 +1,114 @@
+"""What is durable is shown: entries to their topic, then a signed checkpoint over them.
+
+A copy on a topic and a signature cannot be taken back. So nothing is published or signed before Postgres has flushed
+it, and after a crash the same entries are published again, byte for byte.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import Final
+
+import structlog
+
+from allweather.audit_sink.adapters.log import Head, Log, SignedHead
+from allweather.audit_sink.backlog import Backlog
+from allweather.audit_sink.checkpoints import Signer
+from allweather.contracts import topics
+from allweather.messaging import Message, Publisher, TransientError
+from allweather.runtime.clock import Clock
+from allweather.telemetry.metrics import CHECKPOINT_TIME
+from allweather.telemetry.metrics import Shard as ShardLabel
+
+log = structlog.get_logger(__name__)
+
+EVERY_S: Final = 1.0
+IDLE_S: Final = 60.0
+"""Silence is signed as well."""
+PAGE: Final = 500
+
+
+class Publishing:
+    """Publishes and signs: each second or 1,000 entries while the log grows, each minute while it does not."""
+
+    def __init__(
+        self,
+        tables: Log,
+        shards: Callable[[], Collection[int]],
+        backlog: Backlog,
+        *,
+        signer: Signer,
+        publisher: Publisher,
+        clock: Clock,
+    ) -> None:
+        self._tables, self._shards, self._backlog = tables, shards, backlog
+        self._signer, self._publisher, self._clock = signer, publisher, clock
+        self._signed: dict[int, tuple[int, float]] = {}
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until `stopping` is set, and then once more, so that a clean stop leaves nothing unsigned."""
+        self._signed.update(await self._tables.last_signed())
+        while not stopping.is_set():
+            await self._try_round()
+            await self._pause(stopping)
+        await self._try_round()
+
+    async def round(self) -> None:
+        """Publish all that the log holds now, and sign the shards that have grown or been silent for long."""
+        self._backlog.clear()
+        heads = await self._tables.heads(self._shards())
+        for head in heads:
+            await self._copy(head)
+        now_s = self._clock.now_ms() // 1000
+        signed = [self._sign(head, now_s) for head in heads if self._due(head, now_s)]
+        await self._tables.seal(signed)
+        await self._publisher.publish([self._note(head) for head in signed])
+        for head in signed:
+            self._signed[head.shard] = head.size, head.signed_at_s
+            CHECKPOINT_TIME.set(ShardLabel(str(head.shard)), head.signed_at_s)
+
+    async def _try_round(self) -> None:
+        try:
+            await self.round()
+        except TransientError as error:
+            self._backlog.some.set()
+            log.warning("checkpoints wait", error=str(error))
+
+    async def _pause(self, stopping: asyncio.Event) -> None:
+        """Return when a round is due."""
+        started = self._clock.monotonic()
+        await _first_of(stopping, self._backlog.some, timeout=IDLE_S)
+        left = EVERY_S - (self._clock.monotonic() - started)
+        if left > 0:
+            await _first_of(stopping, self._backlog.much, timeout=left)
+
+    async def _copy(self, head: Head) -> None:
+        """Publish the entries that are not on the topic yet, in order."""
+        for low in range(head.published, head.frontier.size, PAGE):
+            high = min(low + PAGE, head.frontier.size)
+            entries = await self._tables.entries(head.shard, low, high)
+            await self._publisher.publish([self._copied(head.shard, content) for _, content in entries])
+
+    def _due(self, head: Head, now_s: int) -> bool:
+        size, signed_at_s = self._signed.get(head.shard, (0, 0.0))
+        grown = head.frontier.size > size
+        return grown or (head.frontier.size > 0 and now_s - signed_at_s >= IDLE_S)
+
+    def _sign(self, head: Head, now_s: int) -> SignedHead:
+        size = head.frontier.size
+        return SignedHead(head.shard, size, now_s, self._signer.sign(head.shard, size, head.frontier.root, now_s))
+
+    @staticmethod
+    def _copied(shard: int, content: bytes) -> Message:
+        return Message(topics.AUDIT_ENTRIES, content, partition=shard)
+
+    @staticmethod
+    def _note(head: SignedHead) -> Message:
+        return Message(topics.AUDIT_CHECKPOINTS, head.note.encode(), partition=head.shard)
+
+
+async def _first_of(*events: asyncio.Event, timeout: float) -> None:
+    """Return when one of `events` is set, or after `timeout` seconds."""
+    waiters = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waiters, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    for waiter in waiters:
+        waiter.cancel()
