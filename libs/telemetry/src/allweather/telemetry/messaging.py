@@ -18,6 +18,12 @@ class Group(NamedTuple):
     group: str
 
 
+class Handled(NamedTuple):
+    group: str
+    error: str
+    """Class of the error that ended the handler, or empty."""
+
+
 class Lane(NamedTuple):
     lane: str
 
@@ -47,7 +53,7 @@ BATCH_RECORDS = Histogram(
 )
 HANDLE_SECONDS = Histogram(
     "messaging_handle_seconds",
-    Group,
+    Handled,
     buckets=SECONDS,
     means="Time in the handler for one batch.",
     when_high="With lag: look at the service's database and calls, then profile it or add replicas.",
