@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
+from allweather.vendorsim.board import FaultBoard
 from allweather.vendorsim.calls import CallLog, CallRecord, Stats
-from allweather.vendorsim.faults import AnyFault, FaultBoard
+from allweather.vendorsim.faults import AnyFault
 from allweather.vendorsim.vendors import NAMES
 from allweather.vendorsim.wire import Reply, encode
 

@@ -3,16 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from allweather.vendorsim.faults import (
-    Cut,
-    Disturbing,
-    ErrorInStream,
-    MalformedChunk,
-    NoFinish,
-    NoTerminator,
-    Plan,
-    Stall,
-)
+from allweather.vendorsim.board import Plan
+from allweather.vendorsim.faults import Cut, Disturbing, ErrorInStream, MalformedChunk, NoFinish, NoTerminator, Stall
 from allweather.vendorsim.wire import Frame, FrameKind, Headers, Reply, Stream
 
 

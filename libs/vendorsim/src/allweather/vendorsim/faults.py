@@ -1,8 +1,5 @@
-"""What can go wrong, and the decision what goes wrong with one call. No I/O, no clock."""
+"""What can go wrong: the kinds of faults, as the admin API takes them."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from hashlib import blake2b
 from statistics import NormalDist
 from typing import Annotated, Any, Literal
 
@@ -13,6 +10,8 @@ from allweather.vendorsim.wire import Failure, Target
 
 VendorName = Literal["anthropic", "openai", "azure-openai", "vertex", "open-source"]
 Seconds = Annotated[float, Meta(ge=0)]
+HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]+\Z")]
+HeaderValue = Annotated[str, Meta(pattern=r"^[ -~]*\Z")]
 HttpStatus = Annotated[int, Meta(ge=400, le=599)]
 _NORMAL = NormalDist()
 _P99 = _NORMAL.inv_cdf(0.99)
@@ -65,7 +64,7 @@ class Status(Answering, frozen=True, kw_only=True, tag="status"):
     """Any error status, with the vendor's exact body for it."""
 
     status: HttpStatus
-    headers: dict[str, str] = field(default_factory=dict[str, str])
+    headers: dict[HeaderName, HeaderValue] = msgspec.field(default_factory=dict[str, str])
     """Sent besides the vendor's own, and in their place when they have the same name."""
     body: Any = None
     """A JSON value in place of the vendor's body."""
@@ -193,160 +192,11 @@ AnyFault = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What will happen to one call."""
-
-    ending: Refuse | Hang | Answering | None = None
-    """Comes instead of an answer."""
-    disturbance: Disturbing | None = None
-    first_token: float = 0.0
-    """Seconds until the first content."""
-    per_token: float = 0.0
-    limit: "Bucket | None" = None
-    """The requests-per-second limit that the call was counted against, for the vendor's headers."""
-
-    @property
-    def fault(self) -> str | None:
-        """The kind of what strikes, for the call log."""
-        struck = self.ending or self.disturbance
-        return None if struck is None else kind_of(struck)
-
-
-CALM = Plan()
-
-
-@dataclass(slots=True)
-class Bucket:
-    """A token bucket: `rate` a second, and no more than a second's worth (at least one) at once."""
-
-    rate: float
-    tokens: float
-    at: float
-
-    def take(self, now: float) -> bool:
-        self.tokens = min(self.capacity, self.tokens + (now - self.at) * self.rate)
-        self.at = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
-
-    @property
-    def capacity(self) -> float:
-        return max(1.0, self.rate)
-
-
-@dataclass(slots=True)
-class Armed:
-    """A fault in force, and what it has done so far."""
-
-    fault: AnyFault
-    seen: int = 0
-    struck: int = 0
-    buckets: dict[Target, Bucket] = field(default_factory=dict[Target, Bucket])
-    label: str = field(init=False)
-    """Sets the dice of one fault apart from another's."""
-
-    def __post_init__(self) -> None:
-        self.label = repr(self.fault)
-
-    def strikes(self, seed: int, target: Target) -> bool:
-        """Decide for the next matching call; the n-th is always decided the same way."""
-        if not self.fault.matches(target) or (self.fault.count is not None and self.struck >= self.fault.count):
-            return False
-        self.seen += 1
-        return self.fault.probability >= 1 or draw(seed, self.label, self.seen) < self.fault.probability
-
-    def bucket(self, target: Target, rate: float, now: float) -> Bucket:
-        return self.buckets.setdefault(target, Bucket(rate, max(1.0, rate), now))
-
-
-class FaultBoard:
-    """The faults in force. Decides what happens to a call; the caller brings the time."""
-
-    def __init__(self, seed: int = 0, profile: Sequence[Latency] = ()) -> None:
-        self._seed = seed
-        self._profile = [Armed(latency) for latency in profile]
-        self._armed: list[Armed] = []
-
-    @property
-    def armed(self) -> Sequence[Armed]:
-        return self._armed
-
-    def replace(self, faults: Iterable[AnyFault]) -> None:
-        self._armed = [Armed(fault) for fault in faults]
-
-    def add(self, faults: Iterable[AnyFault]) -> None:
-        self._armed += [Armed(fault) for fault in faults]
-
-    def clear(self, vendor: str | None = None) -> None:
-        """Lift every fault, or those that name `vendor`."""
-        self._armed = [] if vendor is None else [each for each in self._armed if each.fault.vendor != vendor]
-
-    def refused_vendors(self) -> frozenset[str | None]:
-        """Return the vendors that refuse every call (None: all of them), whose own listeners are therefore closed."""
-        return frozenset(armed.fault.vendor for armed in self._armed if _refuses_everything(armed.fault))
-
-    def plan(self, target: Target, number: int, now: float) -> Plan:
-        """Decide what happens to a call: the first ending, the first disturbance, and all delays that strike."""
-        if not self._armed and not self._profile:
-            return CALM
-        ending: Refuse | Hang | Answering | None = None
-        disturbance: Disturbing | None = None
-        latency: Latency | None = None
-        slow, limit = 0.0, None
-        for armed in (*self._profile, *self._armed):
-            fault = armed.fault
-            if _is_decided(fault, ending, disturbance) or not armed.strikes(self._seed, target):
-                continue
-            if isinstance(fault, RateLimit) and fault.requests_per_second is not None:
-                limit = armed.bucket(target, fault.requests_per_second, now)
-                if limit.take(now):
-                    continue
-            armed.struck += 1
-            if isinstance(fault, Latency):
-                latency = fault
-            elif isinstance(fault, SlowFirstToken):
-                slow += fault.seconds
-            elif isinstance(fault, Disturbing):
-                disturbance = fault
-            else:
-                ending = fault
-        return self._plan(ending, disturbance, latency, slow, limit, number)
-
-    def _plan(
-        self,
-        ending: Refuse | Hang | Answering | None,
-        disturbance: Disturbing | None,
-        latency: Latency | None,
-        slow: float,
-        limit: Bucket | None,
-        number: int,
-    ) -> Plan:
-        if latency is None:
-            return Plan(ending, disturbance, slow, 0.0, limit)
-        first = latency.first_token_ms.at(draw(self._seed, "latency", number)) / 1000
-        return Plan(ending, disturbance, first + slow, latency.per_token_ms / 1000, limit)
-
-
 def kind_of(fault: Fault) -> str:
     return str(fault.__struct_config__.tag)
 
 
-def draw(seed: int, purpose: str, number: int) -> float:
-    """Return a number in (0, 1) that depends on nothing but its arguments."""
-    digest = blake2b(f"{seed}/{purpose}/{number}".encode(), digest_size=7).digest()
-    return (int.from_bytes(digest) + 0.5) / 2**56
-
-
-def _is_decided(fault: AnyFault, ending: object, disturbance: object) -> bool:
-    """Tell whether a fault of this sort has struck already: one ending and one disturbance are enough for a call."""
-    if isinstance(fault, Disturbing):
-        return disturbance is not None
-    return isinstance(fault, Refuse | Hang | Answering) and ending is not None
-
-
-def _refuses_everything(fault: AnyFault) -> bool:
+def refuses_everything(fault: AnyFault) -> bool:
+    """Tell whether nothing of the vendor is left to answer."""
     narrow = (fault.region, fault.deployment, fault.model, fault.count)
     return isinstance(fault, Refuse) and fault.probability >= 1 and not any(narrow)

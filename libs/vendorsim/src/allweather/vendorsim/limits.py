@@ -1,6 +1,6 @@
 """The rate limits that the vendors' headers tell of, counted per target and minute."""
 
-from allweather.vendorsim.faults import Bucket
+from allweather.vendorsim.board import Bucket
 from allweather.vendorsim.wire import Allowance, Target
 
 REQUESTS_A_MINUTE = 60_000

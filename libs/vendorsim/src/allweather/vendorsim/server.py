@@ -7,20 +7,11 @@ from typing import Any, Self
 from urllib.parse import parse_qsl
 
 from allweather.vendorsim.admin import Admin
+from allweather.vendorsim.board import CALM, FaultBoard, Plan
 from allweather.vendorsim.calls import CallLog, CallRecord
 from allweather.vendorsim.connection import Listeners, Receive, Sender
 from allweather.vendorsim.delivery import SILENCE, Close, Step, reply_steps, stream_steps
-from allweather.vendorsim.faults import (
-    CALM,
-    Answering,
-    BodyError200,
-    ErrorInStream,
-    FaultBoard,
-    Hang,
-    Plan,
-    Refuse,
-    Status,
-)
+from allweather.vendorsim.faults import Answering, BodyError200, ErrorInStream, Hang, Refuse, Status
 from allweather.vendorsim.limits import Meter
 from allweather.vendorsim.player import Line
 from allweather.vendorsim.settings import Settings

@@ -23,16 +23,20 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ALLWEATHER_SIM_", frozen=True, extra="forbid")
 
-    host: str = Field("127.0.0.1", description="address to listen at")
-    port: int = Field(8900, ge=0, le=65535, description="port of all vendors and the admin API; 0 picks a free one")
+    host: str = Field(default="127.0.0.1", description="address to listen at")
+    port: int = Field(
+        default=8900, ge=0, le=65535, description="port of all vendors and the admin API; 0 picks a free one"
+    )
     port_per_vendor: bool = Field(
-        False,
+        default=False,
         description="also give each vendor a port of its own (the next five ports), whose listener is really closed "
         "while a fault refuses the whole vendor",
     )
-    call_log: Path | None = Field(None, description="append every call to this file (JSON lines)")
-    seed: int = Field(0, description="sets probabilities and latencies: the same seed, the same faults")
-    latency_profile: str = Field("none", description="`none`, `typical`, or a JSON file with a list of latency faults")
+    call_log: Path | None = Field(default=None, description="append every call to this file (JSON lines)")
+    seed: int = Field(default=0, description="sets probabilities and latencies: the same seed, the same faults")
+    latency_profile: str = Field(
+        default="none", description="`none`, `typical`, or a JSON file with a list of latency faults"
+    )
 
     def latencies(self) -> list[Latency]:
         """Return the base distribution of each vendor.

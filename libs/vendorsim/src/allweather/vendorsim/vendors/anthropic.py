@@ -53,6 +53,7 @@ _STOP_REASONS = {
     Finish.REFUSED: "refusal",
     Finish.FILTERED: "refusal",
 }
+_MOST_BYTES = 32 * 1024 * 1024
 _TOKENS_A_DELTA = 4
 _THOUGHT = "The customer's message has to be sorted and answered."
 _FINAL = (400, 401, 402, 403, 404, 413)
@@ -107,6 +108,10 @@ class Anthropic:
             return self.render(problem, call, ticket)
         answer = compose(ask)
         headers = [*_identity(ticket), *_limits(ticket)]
+        if (
+            ticket.digest[0] % 8 == 0
+        ):  # now and then it comes with good answers too: clients must read it on errors only
+            headers.append((b"retry-after", b"30"))
         usage = Usage(ask.input_tokens, answer.tokens)
         blocks = _blocks(payload, answer, ticket)
         if call.streaming:
@@ -265,6 +270,8 @@ def _unauthorized(request: Request) -> Problem | None:
 def _misaddressed(call: Call) -> Problem | None:
     if call.operation == "unknown":
         return Problem(404, "Not Found", "not_found_error")
+    if len(call.request.body) > _MOST_BYTES:
+        return Problem(413, "Request exceeds the maximum size", "request_too_large")
     if call.payload is None:
         return Problem(400, "The request body is not valid JSON: expected a JSON object", "invalid_request_error")
     model = call.target.model
