@@ -25,6 +25,10 @@ class Credentials:
         _write_once(made.keys_file, json.dumps({"keys": [_development_key(tenant) for tenant in TENANTS]}, indent=2))
         return made
 
+    def key_of(self, tenant: str) -> str:
+        """The development API key of `tenant`."""
+        return development_keys(self.keys_file)[tenant]
+
 
 def development_keys(keys_file: Path) -> dict[str, str]:
     """The API key of each tenant; nothing before the first start."""

@@ -65,8 +65,10 @@ def program(
 
 
 async def _initialise(footing: unprivileged.Footing, binaries: Path) -> None:
-    access = ("-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
-    initdb = (*footing.prefix, str(binaries / "initdb"), "-D", str(footing.data), *access)
+    access = ("-U", "postgres", "--auth=trust", "--no-sync")
+    # Sorting and letters as built into Postgres, so that they are the same on every operating system.
+    locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+    initdb = (*footing.prefix, str(binaries / "initdb"), "-D", str(footing.data), *access, *locale)
     await oneshot.run(*initdb, folder=footing.data.parent)
     await _create_database(footing, binaries)
 

@@ -65,10 +65,10 @@ class Running:
 
     async def _provision(self) -> None:
         # A Kafka client is needed for this only, and takes longer to import than Valkey takes to start.
-        from allweather.messaging import topics
+        from allweather.local.topics import provision
 
         settings = self._plan.settings
-        await topics.provision(self.end_points.kafka, topics.load(settings.topics_file), settings.config_dir)
+        await provision(self.end_points.kafka, settings.topics_file, settings.config_dir)
 
 
 @asynccontextmanager
