@@ -4,7 +4,7 @@ The first row of a step wins. A record that caused it carries the stored decisio
 dropped. A batch settles first, and nothing is dispatched, parked or released where an outcome exists.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -48,6 +48,14 @@ class Plan:
     """To be inserted; who is first in the table wins."""
     duplicates: list[Occurrence] = field(default_factory=list[Occurrence])
 
+    def lost(self, carried: Carried, taken: Collection[Key]) -> bool:
+        """Whether another replica was first, now that the rows in `taken` were inserted."""
+        opening = self.rows.get((carried.row.request_id, VERDICT_POSITION))
+        mine = [carried.row.key] if carried.row.key in self.rows else []
+        if opening and opening.cause == carried.row.cause:
+            mine.append(opening.key)
+        return any(key not in taken for key in mine)
+
 
 def keys(seen: Occurrence) -> Iterable[Key]:
     """The rows that say what may become of a record."""
@@ -67,7 +75,7 @@ def plan(
     for seen in sorted(batch, key=_settles_last):
         match fate(seen, known, failpoints):
             case Row() as row:
-                made.steps.append(again(seen, row))
+                made.steps.append(again(named(seen, known), row))
             case Fate.DUPLICATE:
                 made.duplicates.append(seen)
             case Fate.DECIDE:
@@ -79,6 +87,28 @@ def plan(
             case Fate.DROP:
                 pass
     return made if failpoints.skips("router.outcome-stops-dispatch") else _settled_first(made)
+
+
+def judge(lost: Iterable[Carried], rows: Rows, failpoints: Failpoints = OFF) -> Plan:
+    """What becomes of steps that another replica took first, by the rows that it inserted. Inserts nothing."""
+    made = Plan()
+    for carried in lost:
+        match fate(carried.seen, rows, failpoints):
+            case Row() as row:
+                made.steps.append(again(named(carried.seen, rows), row))
+            case Fate.DECIDE:  # only while a guard is switched off: then nobody is stopped by a row
+                made.steps.append(carried)
+            case Fate.DUPLICATE:
+                made.duplicates.append(carried.seen)
+            case Fate.DROP:
+                pass
+    return made
+
+
+def conflicts(duplicate: Occurrence, verdict: Row) -> bool:
+    """Whether a second submission has another body than the one that has the verdict; nobody's body conflicts."""
+    known = Slip.model_validate_json(verdict.decision).body_digest
+    return known not in ("", duplicate.slip.body_digest)
 
 
 def fate(seen: Occurrence, rows: Rows, failpoints: Failpoints = OFF) -> Row | Fate:

@@ -39,7 +39,6 @@ class Occurrence:
     event: Event
     body: msgspec.Raw = NOTHING
     response: msgspec.Raw = NOTHING
-    trace: tuple[tuple[str, bytes | None], ...] = ()
     nameless: bool = False
     """The record came without a slip (a cancellation): the verdict's row knows the request better."""
 

@@ -3,6 +3,7 @@
 `adapters/health.py` shares the breakers between replicas. What is lost with the process costs some calls, nothing else.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -88,19 +89,19 @@ class HealthBoard:
         """Whether and how the deployment may be called at `now_ms`."""
         if deployment.vendor in self.lost_vendors:
             return Condition("out", "worker_lost")
-        key = credential_key(deployment)
-        credential = self.breaker(key, now_ms)
-        if credential.status != "closed":
-            return self._under_probe(key, credential, "credential_out", now_ms)
         own = self.breaker(deployment.id, now_ms)
+        credential = self.breaker(credential_key(deployment), now_ms)
+        if own.status == "open":
+            return Condition("open", "breaker_open")
+        if credential.status != "closed":
+            return self._under_probe(deployment, credential_key(deployment), "credential_out", now_ms)
         if own.status != "closed":
-            reason = "misconfigured" if own.status == "out" else "breaker_open"
-            return self._under_probe(deployment.id, own, reason, now_ms)
-        ramp = min(self._ramp(own, now_ms), self._ramp(credential, now_ms))
+            return self._under_probe(deployment, deployment.id, "misconfigured", now_ms)
+        ramp = self._ramp(deployment, now_ms)
         calls = self.calls(deployment)
         return Condition(
             crowded=ramp < 1 and len(calls) >= calls.limit * ramp,
-            spoken_for=calls.released >= max(1, calls.limit * ramp * self.released_share),
+            spoken_for=calls.released >= self._for_released(calls, ramp),
         )
 
     def calls(self, deployment: Deployment) -> InFlight:
@@ -112,6 +113,16 @@ class HealthBoard:
                 max(1.0, limits.start / self.replicas), max(1.0, limits.max / self.replicas)
             )
         return known
+
+    def release_room(self, deployment: Deployment, now_ms: int) -> int:
+        """How many more parked requests may be on their way to it."""
+        condition = self.condition(deployment, now_ms)
+        if condition.excluded or condition.spoken_for:
+            return 0
+        if condition.probe:
+            return 1
+        calls = self.calls(deployment)
+        return math.ceil(self._for_released(calls, self._ramp(deployment, now_ms)) - calls.released)
 
     def may_repeat(self, group: str, now_ms: int) -> bool:
         return self._budgets[group].allows(now_ms)
@@ -184,12 +195,13 @@ class HealthBoard:
             state = self.breakers[key] = breaker.step(state, (), now_ms, self.settings)
         return state
 
-    def _under_probe(self, key: str, state: Breaker, reason: str, now_ms: int) -> Condition:
+    def _under_probe(self, deployment: Deployment, key: str, reason: str, now_ms: int) -> Condition:
+        state = self.breaker(key, now_ms)
         if not breaker.wants_probe(state, now_ms):
             return Condition(state.status, reason)
         if key not in self.leases:
             return Condition(state.status, "probing")
-        return Condition(state.status, probe=True)
+        return Condition(state.status, probe=True, spoken_for=self.calls(deployment).released > 0)
 
     def _count(self, result: AttemptResult, calls: InFlight) -> None:
         calls.ended(result.attempt_id)
@@ -198,8 +210,14 @@ class HealthBoard:
         elif result.failure in _PUSHED_BACK:
             calls.pushed_back(result.ended_at_ms)
 
-    def _ramp(self, state: Breaker, now_ms: int) -> float:
-        return breaker.fraction(state, now_ms, self.settings)
+    def _ramp(self, deployment: Deployment, now_ms: int) -> float:
+        """The share of its limit that its own and its credential's slow start permit."""
+        states = (self.breaker(key, now_ms) for key in (deployment.id, credential_key(deployment)))
+        return min(breaker.fraction(state, now_ms, self.settings) for state in states)
+
+    def _for_released(self, calls: InFlight, ramp: float) -> float:
+        """How many released requests may be under way at once; always one, or nothing would ever be let go."""
+        return max(1.0, calls.limit * ramp * self.released_share)
 
     def _observe(self, key: str, seen: Observation) -> None:
         self.breakers[key] = breaker.step(self.breaker(key, seen.at_ms), (seen,), seen.at_ms, self.settings)

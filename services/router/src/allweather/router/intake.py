@@ -21,7 +21,6 @@ from allweather.messaging import PermanentError, Record
 from allweather.router.events import Cause, Cleared, Event, Occurrence
 
 _NULL: Final = b"null"
-_TRACE: Final = frozenset({headers.TRACEPARENT, headers.TRACESTATE})
 
 
 def read(record: Record) -> Occurrence:
@@ -45,7 +44,6 @@ def _read(record: Record) -> Occurrence:
         event=event,
         body=envelope.body,
         response=envelope.response,
-        trace=tuple(h for h in record.headers if h[0] in _TRACE),
         nameless=nameless,
     )
 

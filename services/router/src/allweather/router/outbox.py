@@ -1,23 +1,25 @@
 """Steps as messages: what is published when a step is carried out, the same bytes each time."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 from uuid import UUID
 
 import msgspec
 
 from allweather.contracts import errors, headers, ids, topics
+from allweather.contracts.failures import OutcomeKind
 from allweather.contracts.model import iso_time
-from allweather.contracts.records import Dispatch, EventType, Parked, Settled, encode
+from allweather.contracts.records import NOTHING, Dispatch, Ended, EventType, Parked, Settled, encode
 from allweather.contracts.slip import ReplyAddress
-from allweather.messaging import Headers, Message
+from allweather.messaging import Headers, Message, Record
 from allweather.router.arbitration import Carried
 from allweather.router.events import Occurrence
 from allweather.router.steps import OUTCOME, Row
 
 _JSON: Final = b"application/json"
 _SOURCE: Final = b"/allweather/router"
+_DEAD: Final = "A record of this request could not be handled; an operator finds it in the dead letters"
 _CONFLICT: Final = errors.conflict("This idempotency key was used before, with another body. Send a new key.")
 
 Partitions = Callable[[str], int | None]
@@ -39,24 +41,23 @@ class Outbox:
             case Parked():
                 return _internal(topics.PARKED, EventType.PARKED, carried)
             case Settled():
-                return self.answer(carried.row, carried.step.slip.reply, carried.seen.trace)
+                return self.answer(carried.row, carried.step.slip.reply)
 
-    def answer(self, outcome: Row, address: ReplyAddress, trace: Headers = ()) -> Message:
+    def answer(self, outcome: Row, address: ReplyAddress) -> Message:
         """The stored reply of a settled request, to one address."""
-        event = ids.event_id(outcome.request_id, OUTCOME)
         said = _said(Settled.model_validate_json(outcome.decision))
-        event_headers = _event(EventType.SETTLED, event, outcome.request_id, outcome.tenant, outcome.at_ms)
-        causation = (headers.CE_CAUSATION, outcome.cause_id.encode())
-        return self._reply(address, outcome, outcome.reply, (*event_headers, causation, *said, *trace))
+        request, tenant = outcome.request_id, outcome.tenant
+        event_id = ids.event_id(request, OUTCOME)
+        attributes = _attributes(EventType.SETTLED, event_id, request, tenant, outcome.at_ms, outcome.cause_id)
+        return self._reply(address, outcome, outcome.reply, (*attributes, *said))
 
     def conflict(self, seen: Occurrence, verdict: Row) -> Message:
         """The reply to a submission whose key another body has used: no outcome, and nothing else happens."""
-        event = ids.event_id(seen.request_id, f"conflict/{ids.position_key(*seen.cause)}")
-        event_headers = _event(EventType.CONFLICTED, event, seen.request_id, verdict.tenant, seen.slip.accepted_at_ms)
-        causation = (headers.CE_CAUSATION, seen.cause_id.encode())
+        request, at_ms = seen.request_id, seen.slip.accepted_at_ms
+        event_id = ids.event_id(request, f"conflict/{ids.position_key(*seen.cause)}")
+        attributes = _attributes(EventType.CONFLICTED, event_id, request, verdict.tenant, at_ms, seen.cause_id)
         status = (headers.STATUS, str(_CONFLICT.status).encode())
-        body = errors.render(_CONFLICT, seen.slip.dialect)
-        return self._reply(seen.slip.reply, verdict, body, (*event_headers, causation, status, *seen.trace))
+        return self._reply(seen.slip.reply, verdict, errors.render(_CONFLICT, seen.slip.dialect), (*attributes, status))
 
     def _reply(self, address: ReplyAddress, row: Row, body: bytes | None, said: Headers) -> Message:
         topic, partition, fallback = self._existing(address, row.tenant)
@@ -76,32 +77,48 @@ class Outbox:
         return topics.replies(tenant), None, ((headers.REPLY_FALLBACK, reason.encode()),)
 
 
+def dead_lettered(record: Record, reason: str) -> Sequence[Message]:
+    """The end of a request whose record can never be handled; none when it does not say which request it was."""
+    request, tenant = record.text(headers.CE_SUBJECT), record.text(headers.CE_TENANT)
+    if not request or not tenant or record.text(headers.CE_TYPE) == EventType.DEAD_LETTERED:
+        return ()
+    try:
+        request_id = UUID(request)
+    except ValueError:
+        return ()
+    place = ids.position_key(record.topic, record.partition, record.offset)
+    end = Ended(outcome=OutcomeKind.DEAD_LETTERED, reason=f"{_DEAD} ({reason}).", at_ms=record.timestamp_ms)
+    value = encode(NOTHING, end)
+    kind, step = EventType.DEAD_LETTERED, f"dead-lettered/{place}"
+    return (event(topics.RESULTS, kind, request_id, tenant, step, value, at_ms=record.timestamp_ms, cause=place),)
+
+
+def event(
+    topic: str, kind: EventType, request: UUID, tenant: str, step: str, value: bytes, *, at_ms: int, cause: str
+) -> Message:
+    """An internal record: the same each time its step is carried out."""
+    attributes = _attributes(kind, ids.event_id(request, step), request, tenant, at_ms, cause)
+    return Message(topic, value, str(request).encode(), attributes)
+
+
 def _internal(topic: str, kind: EventType, carried: Carried) -> Message:
-    row, seen = carried.row, carried.seen
-    event = ids.event_id(row.request_id, row.step)
-    return Message(
-        topic=topic,
-        value=encode(carried.step.slip, msgspec.Raw(row.decision), seen.body),
-        key=str(row.request_id).encode(),
-        headers=(
-            *_event(kind, event, row.request_id, row.tenant, row.at_ms),
-            (headers.CE_CAUSATION, row.cause_id.encode()),
-            *seen.trace,
-        ),
-    )
+    row = carried.row
+    value = encode(carried.step.slip, msgspec.Raw(row.decision), carried.seen.body)
+    return event(topic, kind, row.request_id, row.tenant, row.step, value, at_ms=row.at_ms, cause=row.cause_id)
 
 
-def _event(kind: EventType, event: str, request: UUID, tenant: str, at_ms: int) -> Headers:
+def _attributes(kind: EventType, event_id: str, request: UUID, tenant: str, at_ms: int, cause: str) -> Headers:
     """The CloudEvents attributes in binary mode."""
     return (
         (headers.CONTENT_TYPE, _JSON),
         (headers.CE_SPECVERSION, b"1.0"),
-        (headers.CE_ID, event.encode()),
+        (headers.CE_ID, event_id.encode()),
         (headers.CE_SOURCE, _SOURCE),
         (headers.CE_TYPE, kind.encode()),
         (headers.CE_TIME, iso_time(at_ms).encode()),
         (headers.CE_SUBJECT, str(request).encode()),
         (headers.CE_TENANT, tenant.encode()),
+        (headers.CE_CAUSATION, cause.encode()),
     )
 
 

@@ -1,0 +1,106 @@
+"""The queue of parked requests. A row is gone only when the record that lets it go is acknowledged (R4)."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import asyncpg
+
+from allweather.contracts.slip import Priority
+from allweather.router.parking import Grant, Lane, Publish, Queue, Waiting
+from allweather.runtime.postgres import Connection, Postgres
+
+# A loose index scan: one probe for each lane and tenant, however many requests wait in it.
+_QUEUES: Final = """
+    WITH RECURSIVE queue AS (
+        (SELECT class, lane, tenant FROM router.parked ORDER BY class, lane, tenant LIMIT 1)
+        UNION ALL
+        SELECT later.* FROM queue CROSS JOIN LATERAL (
+            SELECT p.class, p.lane, p.tenant FROM router.parked AS p
+            WHERE (p.class, p.lane, p.tenant) > (queue.class, queue.lane, queue.tenant)
+            ORDER BY p.class, p.lane, p.tenant LIMIT 1
+        ) AS later
+    )
+    SELECT class, lane, tenant FROM queue
+"""
+_DUE: Final = """
+    SELECT request_id, n, tenant, slip, body, body_ref FROM router.parked
+    WHERE class = $1 AND lane = $2 AND tenant = $3 AND not_before_ms <= $4 AND deadline_ms > $4
+    ORDER BY accepted_at_ms {order} LIMIT $5 FOR UPDATE SKIP LOCKED
+"""
+_DUE_BY_CLASS: Final = {
+    Priority.INTERACTIVE: _DUE.format(order="DESC"),  # the newest: its caller is the likeliest to be there still
+    Priority.BULK: _DUE.format(order="ASC"),
+}
+_EXPIRED: Final = """
+    SELECT request_id, n, tenant, slip, body, body_ref FROM router.parked
+    WHERE deadline_ms <= $1 ORDER BY deadline_ms LIMIT $2 FOR UPDATE SKIP LOCKED
+"""
+_GONE: Final = """
+    DELETE FROM router.parked AS p USING unnest($1::uuid[], $2::int[]) AS gone(request_id, n)
+    WHERE p.request_id = gone.request_id AND p.n = gone.n
+"""
+_COUNT: Final = "SELECT tenant, requests, bytes FROM router.parking"
+
+
+class ParkedQueue:
+    """The table `router.parked`, shared by all replicas: rows that one holds are skipped by the others."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    async def queues(self) -> list[Queue]:
+        """Every queue in which something waits."""
+        found = await self._postgres.run(lambda c: c.fetch(_QUEUES))
+        return [Queue(Priority(r["class"]), Lane.parse(r["lane"]), r["tenant"]) for r in found]
+
+    async def let_go(self, grants: Sequence[Grant], now_ms: int, publish: Publish) -> list[Waiting]:
+        """Take due requests out as granted, with `publish` between the locking of their rows and the deletion."""
+
+        async def take(connection: Connection) -> list[asyncpg.Record]:
+            return [record for grant in grants for record in await _due(connection, grant, now_ms)]
+
+        return await self._out(take, publish)
+
+    async def expire(self, now_ms: int, limit: int, publish: Publish) -> list[Waiting]:
+        """Take out requests whose deadline has passed, the earliest first."""
+
+        async def take(connection: Connection) -> list[asyncpg.Record]:
+            return await connection.fetch(_EXPIRED, now_ms, limit)
+
+        return await self._out(take, publish)
+
+    async def counts(self) -> dict[str, tuple[int, int]]:
+        """Requests and bytes that wait, by tenant."""
+        found = await self._postgres.run(lambda c: c.fetch(_COUNT))
+        return {r["tenant"]: (r["requests"], r["bytes"]) for r in found}
+
+    async def _out(
+        self, take: Callable[[Connection], Awaitable[list[asyncpg.Record]]], publish: Publish
+    ) -> list[Waiting]:
+        async def work(connection: Connection) -> list[Waiting]:
+            waiting = [_waiting(record) for record in await take(connection)]
+            if waiting:
+                await publish(waiting)
+                await connection.execute(_GONE, [w.request_id for w in waiting], [w.n for w in waiting])
+            return waiting
+
+        return await self._postgres.transact(work)
+
+
+async def _due(connection: Connection, grant: Grant, now_ms: int) -> list[asyncpg.Record]:
+    found: list[asyncpg.Record] = []
+    for queue in grant.queues:
+        place = (queue.priority.value, str(queue.lane), queue.tenant)
+        found += await connection.fetch(_DUE_BY_CLASS[queue.priority], *place, now_ms, grant.limit - len(found))
+    return found
+
+
+def _waiting(record: asyncpg.Record) -> Waiting:
+    return Waiting(
+        request_id=record["request_id"],
+        n=record["n"],
+        tenant=record["tenant"],
+        slip=record["slip"],
+        body=record["body"],
+        body_ref=record["body_ref"],
+    )

@@ -1,0 +1,161 @@
+"""The table of steps: one read and one insert for a batch, first row wins."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from allweather.contracts.slip import ReplyAddress
+from allweather.router.events import Cause, Occurrence
+from allweather.router.parking import Lane, Parking
+from allweather.router.steps import Key, Row
+from allweather.runtime.postgres import Connection, Postgres
+
+_LOAD: Final = """
+    SELECT s.* FROM unnest($1::uuid[], $2::int[]) AS k(request_id, position) JOIN router.steps AS s
+    ON s.request_id = k.request_id AND s.position = k.position
+"""
+_TAKE: Final = """
+    INSERT INTO router.steps (request_id, position, step, tenant, cause_topic, cause_partition, cause_offset, cause_id,
+                              at_ms, decision, reply)
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::bigint[], $8::text[],
+                         $9::bigint[], $10::bytea[], $11::bytea[])
+    ON CONFLICT DO NOTHING RETURNING request_id, position
+"""
+# Only whoever takes the step parks the request: the row of a step that another replica took is there already.
+_TAKE_AND_PARK: Final = f"""
+    WITH won AS ({_TAKE}),
+    p AS (SELECT * FROM unnest($12::uuid[], $13::int[], $14::int[], $15::text[], $16::text[], $17::text[], $18::text[],
+                               $19::text[], $20::bigint[], $21::bigint[], $22::bigint[], $23::int[], $24::bytea[],
+                               $25::bytea[], $26::text[])
+          AS p(request_id, position, n, tenant, route, class, region, lane, accepted_at_ms, not_before_ms, deadline_ms,
+               bytes, slip, body, body_ref)),
+    queued AS (
+        INSERT INTO router.parked (request_id, n, tenant, route, class, region, lane, accepted_at_ms, not_before_ms,
+                                   deadline_ms, bytes, slip, body, body_ref)
+        SELECT p.request_id, n, tenant, route, class, region, lane, accepted_at_ms, not_before_ms, deadline_ms, bytes,
+               slip, body, body_ref
+        FROM p JOIN won ON won.request_id = p.request_id AND won.position = p.position
+        ON CONFLICT DO NOTHING
+    )
+    SELECT request_id, position FROM won
+"""  # noqa: S608 - two constants
+_UNPARK: Final = "DELETE FROM router.parked WHERE request_id = ANY($1::uuid[])"
+_WAIT: Final = """
+    INSERT INTO router.waiters (request_id, cause_topic, cause_partition, cause_offset, at_ms, address)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bytea[])
+    ON CONFLICT DO NOTHING
+"""
+_WAITERS: Final = "SELECT request_id, address FROM router.waiters WHERE request_id = ANY($1::uuid[])"
+
+
+class StepTable:
+    """The rows that decide. Raises the pool's `away` error while Postgres cannot be used; all calls may be repeated."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    async def load(self, keys: Collection[Key]) -> dict[Key, Row]:
+        """The rows of these steps, as far as they are taken."""
+        if not keys:
+            return {}
+        requests, positions = zip(*keys, strict=True)
+        found = await self._postgres.run(lambda c: c.fetch(_LOAD, requests, positions))
+        rows = (_row(record) for record in found)
+        return {row.key: row for row in rows}
+
+    async def take(
+        self, rows: Collection[Row], parkings: Collection[Parking] = (), unpark: Collection[UUID] = ()
+    ) -> set[Key]:
+        """Take the steps that are still free, park what they park, and say which are taken now.
+
+        One transaction. Rows are inserted in the order of their keys, so that two replicas cannot deadlock.
+        """
+        if not rows:
+            return set()
+
+        async def insert(connection: Connection) -> set[Key]:
+            columns = _columns(rows)
+            if parkings:
+                won = await connection.fetch(_TAKE_AND_PARK, *columns, *_parked_columns(parkings))
+            else:
+                won = await connection.fetch(_TAKE, *columns)
+            if unpark:
+                await connection.execute(_UNPARK, list(unpark))
+            return {(record["request_id"], record["position"]) for record in won}
+
+        run = self._postgres.transact if unpark else self._postgres.run
+        return await run(insert)
+
+    async def wait(self, duplicates: Sequence[Occurrence], now_ms: int) -> None:
+        """Remember where other submissions of a request want its answer."""
+        requests = [seen.request_id for seen in duplicates]
+        causes = list(zip(*(seen.cause for seen in duplicates), strict=True))
+        addresses = [seen.slip.reply.to_json() for seen in duplicates]
+        times = [now_ms] * len(duplicates)
+        await self._postgres.run(lambda c: c.execute(_WAIT, requests, *causes, times, addresses))
+
+    async def waiters(self, requests: Collection[UUID]) -> dict[UUID, list[ReplyAddress]]:
+        """Who else is to be answered when these requests are settled."""
+        found = await self._postgres.run(lambda c: c.fetch(_WAITERS, list(requests)))
+        waiting: defaultdict[UUID, list[ReplyAddress]] = defaultdict(list)
+        for record in found:
+            waiting[record["request_id"]].append(ReplyAddress.model_validate_json(record["address"]))
+        return waiting
+
+
+def _columns(rows: Collection[Row]) -> list[Sequence[Any]]:
+    ordered = sorted(rows, key=attrgetter("key"))
+    return list(
+        zip(
+            *(
+                (r.request_id, r.position, r.step, r.tenant, *r.cause, r.cause_id, r.at_ms, r.decision, r.reply)
+                for r in ordered
+            ),
+            strict=True,
+        )
+    )
+
+
+def _parked_columns(parkings: Iterable[Parking]) -> list[Sequence[Any]]:
+    ordered = sorted(parkings, key=attrgetter("request_id"))
+    return list(zip(*(_parked_values(parking) for parking in ordered), strict=True))
+
+
+def _parked_values(p: Parking) -> tuple[Any, ...]:
+    slip = p.slip
+    region = None if slip.verdict.regions is None else ",".join(slip.verdict.regions)
+    return (
+        p.request_id,
+        slip.position,
+        p.n,
+        slip.tenant,
+        slip.route,
+        slip.priority.value,
+        region,
+        str(Lane.of(slip)),
+        slip.accepted_at_ms,
+        p.not_before_ms,
+        slip.deadline_ms,
+        p.bytes,
+        slip.to_json(),
+        p.body,
+        p.body_ref,
+    )
+
+
+def _row(record: asyncpg.Record) -> Row:
+    return Row(
+        request_id=record["request_id"],
+        position=record["position"],
+        step=record["step"],
+        tenant=record["tenant"],
+        cause=Cause(record["cause_topic"], record["cause_partition"], record["cause_offset"]),
+        cause_id=record["cause_id"],
+        at_ms=record["at_ms"],
+        decision=record["decision"],
+        reply=record["reply"],
+    )

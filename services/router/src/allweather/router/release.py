@@ -1,0 +1,148 @@
+"""Letting parked requests go: fairly, interactive first, and no faster than their candidates bear (R4)."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from allweather.contracts import ids, topics
+from allweather.contracts.config import Deployment
+from allweather.contracts.failures import OutcomeKind
+from allweather.contracts.records import NOTHING, Ended, EventType, Released, encode
+from allweather.contracts.slip import Priority
+from allweather.failpoints import OFF, Failpoints
+from allweather.messaging import Message, Publisher
+from allweather.router import outbox, routing
+from allweather.router.fairness import DeficitRoundRobin
+from allweather.router.health import HealthBoard
+from allweather.router.parking import Grant, Lane, Publish, Queue, Waiting
+from allweather.runtime.clock import Clock
+from allweather.runtime.payloads import PayloadCorrupt, PayloadMissing, Payloads
+from allweather.telemetry.metrics import RELEASED
+from allweather.telemetry.metrics import Priority as PriorityLabel
+
+AT_ONCE = 100
+"""Requests let go in one transaction, whose rows are locked until the broker has acknowledged them."""
+PUBLISH_TIMEOUT_S = 10.0
+
+
+class ParkedRequests(Protocol):
+    """The queue: see `adapters.parked.ParkedQueue`."""
+
+    async def queues(self) -> list[Queue]: ...
+
+    async def let_go(self, grants: Sequence[Grant], now_ms: int, publish: Publish) -> list[Waiting]: ...
+
+    async def expire(self, now_ms: int, limit: int, publish: Publish) -> list[Waiting]: ...
+
+
+class Release:
+    """One replica's part in emptying the queue. Each call is one turn, and says whether there may be more to do."""
+
+    def __init__(
+        self,
+        parked: ParkedRequests,
+        board: HealthBoard,
+        payloads: Payloads,
+        publisher: Publisher,
+        clock: Clock,
+        failpoints: Failpoints = OFF,
+    ) -> None:
+        self._parked = parked
+        self._board = board
+        self._payloads = payloads
+        self._publisher = publisher
+        self._clock = clock
+        self._failpoints = failpoints
+        self._fairness: defaultdict[Priority, DeficitRoundRobin] = defaultdict(DeficitRoundRobin)
+
+    async def let_go(self) -> bool:
+        """Let go what the healthy candidates have room for."""
+        queues = await self._parked.queues()
+        released = 0
+        for priority in (Priority.INTERACTIVE, Priority.BULK):
+            by_target = self._by_target(queue for queue in queues if queue.priority is priority)
+            for deployment_id, waiting in by_target.items():
+                released += await self._serve(self._board.config.deployment(deployment_id), priority, waiting)
+        return released > 0
+
+    async def expire(self) -> bool:
+        """End requests whose deadline has passed while they waited (R2: by a record, which the router settles)."""
+        gone = await self._parked.expire(self._clock.now_ms(), AT_ONCE, self._publish_expired)
+        return len(gone) == AT_ONCE
+
+    def _by_target(self, queues: Iterable[Queue]) -> dict[str, list[Queue]]:
+        """The queues that can be served now, by the deployment that would be called first."""
+        targets: dict[Lane, str | None] = {}
+        served: defaultdict[str, list[Queue]] = defaultdict(list)
+        for queue in queues:
+            if queue.lane not in targets:
+                targets[queue.lane] = self._target(queue.lane)
+            target = targets[queue.lane]
+            if target is not None:
+                served[target].append(queue)
+        return served
+
+    def _target(self, lane: Lane) -> str | None:
+        decision = routing.choose(lane.specimen(), self._board.config, self._board, now_ms=self._clock.now_ms(), seed=0)
+        return decision.chosen
+
+    async def _serve(self, deployment: Deployment, priority: Priority, queues: Sequence[Queue]) -> int:
+        """Let requests of these queues go to one deployment, as its room is shared out between their tenants."""
+        now_ms = self._clock.now_ms()
+        fairness = self._fairness[priority]
+        room = min(AT_ONCE, self._board.release_room(deployment, now_ms))
+        shares = fairness.grants(sorted({queue.tenant for queue in queues}), room)
+        grants = [Grant([q for q in queues if q.tenant == tenant], share) for tenant, share in shares.items() if share]
+        if not grants:
+            return 0
+
+        async def publish(waiting: Sequence[Waiting]) -> None:
+            for each in waiting:
+                self._board.released(each.request_id, deployment, now_ms)
+            await self._acknowledged([await self._released(each, now_ms) for each in waiting])
+
+        gone = Counter(each.tenant for each in await self._parked.let_go(grants, now_ms, publish))
+        for tenant, share in shares.items():
+            fairness.unused(tenant, share - gone[tenant])
+        RELEASED.inc(PriorityLabel(priority.value), gone.total())
+        return gone.total()
+
+    async def _acknowledged(self, messages: Sequence[Message]) -> None:
+        await self._publisher.publish(messages, timeout=PUBLISH_TIMEOUT_S)
+        self._failpoints.reach("release.after-publish")
+
+    async def _released(self, waiting: Waiting, now_ms: int) -> Message:
+        try:
+            body = await self._body(waiting)
+        except (PayloadMissing, PayloadCorrupt):
+            lost = Ended(outcome=OutcomeKind.DEAD_LETTERED, reason=_BODY_LOST, at_ms=now_ms)
+            return _message(EventType.DEAD_LETTERED, f"dead-lettered/parked-{waiting.n}", waiting, lost, now_ms)
+        released = Released(n=waiting.n, released_at_ms=now_ms)
+        return _message(EventType.RELEASED, f"released-{waiting.n}", waiting, released, now_ms, msgspec.Raw(body))
+
+    async def _body(self, waiting: Waiting) -> bytes:
+        if waiting.body_ref is not None:
+            return await self._payloads.get(waiting.body_ref)
+        assert waiting.body is not None
+        return waiting.body
+
+    async def _publish_expired(self, waiting: Sequence[Waiting]) -> None:
+        now_ms = self._clock.now_ms()
+        end = Ended(outcome=OutcomeKind.EXPIRED, reason=_EXPIRED, at_ms=now_ms)
+        await self._acknowledged([_message(EventType.EXPIRED, "expired", each, end, now_ms) for each in waiting])
+
+
+def _message(
+    kind: EventType, step: str, waiting: Waiting, data: Released | Ended, now_ms: int, body: msgspec.Raw = NOTHING
+) -> Message:
+    value = encode(msgspec.Raw(waiting.slip), data, body)
+    parked = ids.event_id(waiting.request_id, f"parked-{waiting.n}")
+    return outbox.event(
+        topics.RESULTS, kind, waiting.request_id, waiting.tenant, step, value, at_ms=now_ms, cause=parked
+    )
+
+
+_EXPIRED = "The request's deadline passed while it waited for a model to become available."
+_BODY_LOST = "The request's body is no longer in the payload store, so it cannot be answered."
