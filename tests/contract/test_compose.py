@@ -1,0 +1,50 @@
+"""docker-compose.yml describes the same system as the native process list."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from allweather.local.system import SERVICES, SIMULATORS
+
+ROOT = Path(__file__).parents[2]
+SERVERS = {"kafka", "postgres", "valkey"}
+ONE_SHOT = {"setup"}
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+def test_the_containers_are_the_native_processes(compose: dict[str, Any]) -> None:
+    native = {service.name for service in (SIMULATORS, *SERVICES)}
+
+    assert set(compose["services"]) - SERVERS - ONE_SHOT == native
+
+
+def test_every_image_of_ours_is_built_from_a_folder_that_exists(compose: dict[str, Any]) -> None:
+    built = {name: s["build"]["args"]["SERVICE"] for name, s in compose["services"].items() if "build" in s}
+
+    for name, service in built.items():
+        folders = [p for p in ("services", "libs", "infra") if (ROOT / p / service / "pyproject.toml").exists()]
+        assert len(folders) == 1, f"{name}: no single folder {service}"
+
+
+def test_each_worker_has_the_vendor_of_its_native_twin(compose: dict[str, Any]) -> None:
+    for service in SERVICES:
+        assert compose["services"][service.name].get("environment", {}).get("VENDOR") == service.vendor
+
+
+def test_services_wait_for_topics_and_secrets(compose: dict[str, Any]) -> None:
+    for service in SERVICES:
+        conditions = compose["services"][service.name]["depends_on"]
+        assert conditions["setup"]["condition"] == "service_completed_successfully"
+
+
+def test_dependencies_and_volumes_are_declared(compose: dict[str, Any]) -> None:
+    names, volumes = set(compose["services"]), set(compose["volumes"])
+    for name, service in compose["services"].items():
+        assert set(service.get("depends_on", {})) <= names, name
+        assert {v.split(":")[0] for v in service.get("volumes", [])} <= volumes, name
