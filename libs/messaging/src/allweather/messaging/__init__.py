@@ -18,6 +18,8 @@ from allweather.messaging.errors import (
     TransientError,
     UnknownTopic,
 )
+from allweather.messaging.kafka.broker import KafkaBroker
+from allweather.messaging.kafka.settings import Connection
 from allweather.messaging.memory.broker import MemoryBroker
 from allweather.messaging.metrics import MetricName, Metrics, NoMetrics
 from allweather.messaging.ports import Broker, Committed, GroupMember, GroupState, Publisher
@@ -39,6 +41,7 @@ __all__ = [
     "BrokerAway",
     "Committed",
     "ConcurrentConsumer",
+    "Connection",
     "ConsumerStalled",
     "ConsumerStopped",
     "DeadLetterLimit",
@@ -46,6 +49,7 @@ __all__ = [
     "GroupMember",
     "GroupState",
     "Headers",
+    "KafkaBroker",
     "MalformedInput",
     "MemoryBroker",
     "Message",

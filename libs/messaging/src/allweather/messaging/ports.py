@@ -96,10 +96,6 @@ class Reader(Protocol):
         """Read exactly these partitions from these offsets; a partition already assigned keeps its own position."""
         ...
 
-    def position(self, partition: TopicPartition) -> int:
-        """The offset of the next record that `poll` would return."""
-        ...
-
     async def close(self) -> None: ...
 
 

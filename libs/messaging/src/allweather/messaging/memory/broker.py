@@ -133,9 +133,6 @@ class MemoryReader:
         self._positions = {at: self._positions.get(at, offset) for at, offset in positions.items()}
         self._log.wake()
 
-    def position(self, partition: TopicPartition) -> int:
-        return self._positions[partition]
-
     async def poll(self, *, timeout: float, max_records: int) -> Sequence[Record]:
         records = self._next(max_records)
         if not records:

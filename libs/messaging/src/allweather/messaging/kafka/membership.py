@@ -1,0 +1,160 @@
+"""A stay in a group over Kafka."""
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from typing import NoReturn
+
+from allweather.messaging.errors import BrokerAway, Fenced, TransientError, UnknownTopic
+from allweather.messaging.kafka.client import (
+    COMMIT_REFUSED,
+    UNKNOWN_TOPIC,
+    ClientError,
+    ConsumerClient,
+)
+from allweather.messaging.kafka.observer import Observer
+from allweather.messaging.kafka.reader import read_past
+from allweather.messaging.kafka.settings import COMMIT_TIMEOUT, JOIN_TIMEOUT
+from allweather.messaging.ports import CommitRefused, Committed, MembershipLost, Rebalances, Subscription
+from allweather.messaging.tasks import cancel
+from allweather.messaging.types import Record, TopicPartition
+
+log = logging.getLogger(__name__)
+
+_PAUSE = 0.2
+_FENCE_CHECK_TIMEOUT = 3.0
+
+
+class KafkaMembership:
+    """One consumer of the client, given up at the first sign of trouble: a new one is known to work."""
+
+    def __init__(
+        self,
+        consumer: ConsumerClient,
+        observer: Observer,
+        rebalances: Rebalances,
+        *,
+        group: str,
+        instance: str | None,
+        client_id: str,
+    ) -> None:
+        self._consumer, self._observer, self._rebalances = consumer, observer, rebalances
+        self._group, self._instance, self._client_id = group, instance, client_id
+        self._over: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
+        self._preparing: asyncio.Task[None] | None = None
+        self._joined = False
+
+    async def join(self, subscription: Subscription) -> None:
+        """Return with the first assignment."""
+        self._consumer.subscribe(subscription.topics, subscription.pattern, self._revoked, self._assigned)
+        try:
+            async with asyncio.timeout(JOIN_TIMEOUT):
+                await self._consumer.start()
+        except UNKNOWN_TOPIC:
+            raise UnknownTopic(", ".join(subscription.topics)) from None
+        except ClientError as error:
+            raise MembershipLost(f"could not join group {self._group}: {error!r}") from error
+
+    async def poll(self, *, timeout: float, max_records: int) -> Sequence[Record]:
+        polling = asyncio.ensure_future(self._consumer.poll(timeout, max_records))
+        try:
+            # Between two assignments the client's poll waits without a limit, so it cannot be asked alone.
+            await asyncio.wait({polling, self._over}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not polling.done():
+                await cancel(polling)
+        if self._over.done():
+            self._over.result()
+        try:
+            return polling.result()
+        except UnicodeDecodeError:
+            return await self._read_on(max_records)
+        except ClientError as error:
+            await self._raise_if_fenced()
+            raise MembershipLost(f"group {self._group}: {error!r}") from error
+
+    def pause(self, partitions: Collection[TopicPartition]) -> None:
+        self._consumer.pause(self._consumer.assignment() & set(partitions))
+
+    def resume(self, partitions: Collection[TopicPartition]) -> None:
+        self._consumer.resume(self._consumer.assignment() & set(partitions))
+
+    async def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
+        try:
+            # The client has been seen to wait here for ever after a broker's restart.
+            async with asyncio.timeout(COMMIT_TIMEOUT):
+                await self._consumer.commit(offsets)
+        except COMMIT_REFUSED as error:
+            raise CommitRefused(str(error)) from error
+        except ClientError as error:
+            raise MembershipLost(f"commit of group {self._group}: {error!r}") from error
+
+    async def close(self) -> None:
+        await self._stop_preparing()
+        await self._consumer.close()
+        if self._over.done():
+            self._over.exception()  # said or not, it is over
+
+    async def _revoked(self) -> None:
+        if not self._joined:  # the client also calls before the first assignment
+            return
+        if await self._is_fenced():
+            self._end(Fenced(f"{self._instance} of group {self._group} was taken over by another process"))
+            await asyncio.Event().wait()  # joining again would throw the other one out in turn
+        await self._stop_preparing()
+        await self._rebalances.revoked()
+
+    async def _assigned(self, partitions: Collection[TopicPartition]) -> None:
+        self._joined = True
+        self._consumer.pause(partitions)  # before anything is awaited, so that nothing is delivered too early
+        # Not here: until this call returns no heartbeat is sent, and the offsets' home may be away.
+        self._preparing = asyncio.create_task(self._prepare(partitions))
+
+    async def _prepare(self, partitions: Collection[TopicPartition]) -> None:
+        try:
+            starts = await self._starts(partitions)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the consumer must hear of it, not this task
+            self._end(error)
+            return
+        for at, offset in starts.items():
+            self._consumer.seek(at, offset)
+        self._consumer.resume(partitions)
+
+    async def _starts(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        while True:
+            try:
+                committed = await self._observer.committed(self._group, partitions)
+                return await self._rebalances.assigned(partitions, committed)
+            except TransientError as error:
+                log.warning("group %s: cannot begin yet: %s", self._group, error)
+            await asyncio.sleep(_PAUSE)
+
+    async def _stop_preparing(self) -> None:
+        if self._preparing is not None:
+            await cancel(self._preparing)
+
+    async def _is_fenced(self) -> bool:
+        """Whether the group knows another client under our instance id. (The client does not know the error code.)"""
+        if self._instance is None:
+            return False
+        try:
+            state = await self._observer.group(self._group, timeout=_FENCE_CHECK_TIMEOUT)
+        except BrokerAway:
+            return False
+        return any(
+            member.instance_id == self._instance and member.client_id != self._client_id for member in state.members
+        )
+
+    async def _raise_if_fenced(self) -> None:
+        if await self._is_fenced():
+            raise Fenced(f"{self._instance} of group {self._group} was taken over by another process")
+
+    def _end(self, error: Exception) -> None:
+        if not self._over.done():
+            self._over.set_exception(error)
+
+    async def _read_on(self, max_records: int) -> Sequence[Record]:
+        try:
+            return await read_past(self._consumer, self._consumer.assignment() - self._consumer.paused(), max_records)
+        except ClientError as error:
+            raise MembershipLost(f"group {self._group}: {error!r}") from error

@@ -1,0 +1,33 @@
+"""The Kafka broker keeps the promises of every broker."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+import pytest
+
+from allweather.messaging import KafkaBroker
+from allweather.messaging.kafka import Connection
+from allweather.messaging.kafka.client import AdminClient
+from allweather.messaging.suite import BrokerSuite
+
+
+@pytest.fixture
+async def broker(kafka_bootstrap: str) -> AsyncGenerator[KafkaBroker]:
+    async with KafkaBroker(Connection(kafka_bootstrap, "tests")) as broker:
+        yield broker
+
+
+@pytest.fixture
+async def create(kafka_bootstrap: str, broker: KafkaBroker) -> AsyncGenerator[Callable[[str, int], Awaitable[None]]]:
+    admin = AdminClient(Connection(kafka_bootstrap, "tests"))
+    await admin.start()
+
+    async def create(topic: str, partitions: int) -> None:
+        await admin.create(topic, partitions, 1, {"max.message.bytes": "4194304"})
+        await broker.reachable()
+
+    yield create
+    await admin.close()
+
+
+class TestKafkaBroker(BrokerSuite):
+    """Against a real broker."""
