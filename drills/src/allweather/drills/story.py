@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 import asyncpg
@@ -21,11 +22,13 @@ from allweather.drills.journal import Journal
 from allweather.drills.load import Load
 from allweather.drills.screen import Figures, Screen
 from allweather.drills.summary import Summary, summarise
+from allweather.local.credentials import development_keys
 from allweather.local.running import Running
 from allweather.local.settings import LocalSettings
 from allweather.local.system import SERVICES
 from allweather.messaging import Broker
-from allweather.messaging.kafka import KafkaBroker
+from allweather.messaging.kafka import Connection, KafkaBroker
+from allweather.vendorsim.calls import read_log
 from allweather.vendorsim.client import Simulator
 
 TENANT = "demo"
@@ -57,10 +60,8 @@ class Stage:
 
     async def evidence(self) -> Evidence:
         """What the run has left behind."""
-        calls = [
-            VendorCall(_uuid(c.client_request_id), c.vendor, int(c.received_wall * 1000))
-            for c in await self.simulator.calls()
-        ]
+        log = read_log(Path(self.system.end_points.vendor_calls))
+        calls = [VendorCall(_uuid(c.client_request_id), c.vendor, int(c.received_wall * 1000)) for c in log.values()]
         return await gather(
             self.broker,
             self.postgres,
@@ -83,13 +84,13 @@ def _uuid(text: str | None) -> UUID | None:
 async def stage(system: Running, settings: LocalSettings, per_second: float) -> AsyncGenerator[Stage]:
     """Clients, simulator client and database connection over a running system."""
     ends = system.end_points
-    key = system.credentials.key_of(TENANT)
+    key = development_keys(system.credentials.keys_file)[TENANT]
     journal = Journal()
     sdk = AsyncOpenAI(base_url=f"{ends.http}/v1", api_key=key, max_retries=4, timeout=600)
     async with (
         sdk,
         asyncpg.create_pool(ends.postgres, min_size=1, max_size=2) as postgres,
-        KafkaBroker.open(ends.kafka, client_id="drill") as broker,
+        KafkaBroker(Connection(ends.kafka, client_id="drill")) as broker,
         Simulator(ends.simulators) as simulator,
     ):
         load = Load(KafkaClient(broker.publisher, TENANT, journal), HttpClient(sdk, TENANT, journal), "run", per_second)
