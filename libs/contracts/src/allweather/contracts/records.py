@@ -72,7 +72,10 @@ class Dispatch(Model):
 
 
 class AttemptResult(Model):
-    """Data of `ai.request.attempted`: how one dispatch ended. Exactly one of `failure` and a response is there."""
+    """Data of `ai.request.attempted`: how one dispatch ended.
+
+    Either `failure` or a response is there, or both: a refusal is a failure that is also an answer.
+    """
 
     attempt_id: UUID
     n: int
@@ -100,6 +103,8 @@ class AttemptResult(Model):
     finish_reason: str | None = None
     served_model: str | None = None
     usage: Usage | None = None
+    response_ref: str | None = None
+    """Digest under which the payload store holds the response when it is too large to travel in the record."""
 
 
 class Parked(Model):

@@ -1,0 +1,99 @@
+"""HTTP to vendors, behind one method."""
+
+import ssl
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+import aiohttp
+
+from allweather.provider_worker.wire import HttpRequest
+
+KEEP_ALIVE_S = 15.0
+"""Shorter than the servers' own, so that a connection is not reused in the moment in which the server closes it."""
+
+
+class TransportFailed(Exception):
+    """The vendor could not be reached, or the connection broke. The text names the kind, never an address or header."""
+
+
+class Incoming(Protocol):
+    """A response whose body is still arriving."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Looked up by names in lower case."""
+        ...
+
+    async def read(self) -> bytes:
+        """The next piece of the body, empty at its end. Raises `TransportFailed` when it breaks off before."""
+        ...
+
+
+class Transport(Protocol):
+    def send(self, request: HttpRequest) -> AbstractAsyncContextManager[Incoming]:
+        """Send `request` and wait for the response's head; leaving the block ends the exchange.
+
+        Nothing is retried, redirected or decompressed. Raises `TransportFailed`.
+        """
+        ...
+
+
+class AiohttpTransport:
+    """The real thing, over pooled connections. Slots bound the number of calls, so the pool does not."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    @asynccontextmanager
+    async def send(self, request: HttpRequest) -> AsyncGenerator[Incoming]:
+        try:
+            response = await self._session.post(
+                request.url, data=request.body, headers=request.headers, allow_redirects=False
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            raise TransportFailed(_kind(error)) from error
+        try:
+            yield _Incoming(response)
+        finally:
+            response.close()  # of a body that has been read to its end, the connection is back in the pool already
+
+
+class _Incoming:
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._content = response.content
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+
+    async def read(self) -> bytes:
+        try:
+            return await self._content.readany()
+        except (aiohttp.ClientError, OSError) as error:
+            raise TransportFailed(_kind(error)) from error
+
+
+@asynccontextmanager
+async def transport(connect_s: float) -> AsyncGenerator[AiohttpTransport]:
+    """A transport that gives up on a connection after `connect_s`; all other limits are the call's own."""
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(connect=connect_s, sock_connect=connect_s),
+        headers={"content-type": "application/json", "accept-encoding": "identity", "user-agent": "allweather"},
+        auto_decompress=False,
+        trust_env=False,
+    ) as session:
+        yield AiohttpTransport(session)
+
+
+def _kind(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no connection in time"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
+        return "the certificate is not valid"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"no connection ({error.os_error.strerror or type(error.os_error).__name__})"
+    return f"the connection broke ({type(error).__name__})"
