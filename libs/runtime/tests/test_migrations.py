@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from allweather.runtime.migrations import MigrationFailed, migrate
+from allweather.runtime.migrations import MigrationFailed, migrate, newest, revisions
 
 REVISION = '''"""{number}"""
 from alembic import op
@@ -104,3 +104,16 @@ async def test_a_failed_migration_gives_the_lock_back(postgres_dsn: str, tmp_pat
         await migrate(SecretStr(postgres_dsn), schema="g", folder=mended)
 
     assert await fetch(postgres_dsn, "SELECT version_num FROM g.alembic_version") == ["0001"]
+
+
+def test_the_newest_revision_is_the_one_that_no_other_builds_on(tmp_path: Path):
+    folder = write(tmp_path, "SELECT 1", "SELECT 2", "SELECT 3")
+
+    assert revisions(folder) == {"0001": None, "0002": "0001", "0003": "0002"}
+    assert newest(revisions(folder)) == "0003"
+
+
+@pytest.mark.parametrize("before", [{}, {"0001": None, "0002a": "0001", "0002b": "0001"}])
+def test_revisions_that_do_not_form_one_line_are_refused(before: dict[str, str | None]):
+    with pytest.raises(MigrationFailed, match="one line"):
+        newest(before)

@@ -8,7 +8,8 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from allweather.telemetry.tracing import exporting, extract, inject, link
+from allweather.telemetry.exporting import exporting
+from allweather.telemetry.tracing import extract, inject, link
 
 TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-%s"
 

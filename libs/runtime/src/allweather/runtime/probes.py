@@ -69,7 +69,7 @@ class Probes:
     @asynccontextmanager
     async def serving(self, host: str, port: int) -> AsyncGenerator[None]:
         """Answer on `host:port` while the block runs; `self.port` is the port that was bound."""
-        async with serve(self._answer, host, port) as bound:
+        async with serve(self.answer, host, port) as bound:
             self.port = bound
             yield
 
@@ -81,7 +81,8 @@ class Probes:
             return f"{type(error).__name__}: {error}".rstrip(": ")
         return "ok"
 
-    async def _answer(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
+        """The response to one probe, for a service that also answers probes on a port of its own."""
         match request.path:
             case "/livez":
                 hanging = await self.live()

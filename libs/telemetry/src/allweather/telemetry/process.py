@@ -8,7 +8,6 @@ from typing import Protocol
 from opentelemetry import trace
 
 from allweather.telemetry.logs import configure_logs
-from allweather.telemetry.tracing import collector, exporting
 
 
 class TelemetrySettings(Protocol):
@@ -30,6 +29,8 @@ def observed(name: str, settings: TelemetrySettings) -> Generator[None]:
     configure_logs(settings.log_level, stream=sys.stdout, service=name, instance=settings.instance)
     with ExitStack() as stack:
         if settings.otlp_endpoint:
+            from allweather.telemetry.exporting import collector, exporting
+
             exporter = collector(settings.otlp_endpoint)
             provider = stack.enter_context(
                 exporting(exporter, service=name, instance=settings.instance, ratio=settings.trace_ratio)

@@ -3,16 +3,10 @@
 A span costs about 20 us of CPU, so the request path makes one span for a batch and links it to its records.
 """
 
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 Headers = Iterable[tuple[str, bytes | None]]
@@ -44,20 +38,3 @@ def link(headers: Headers) -> trace.Link | None:
     """A link to the span that sent `headers`."""
     context = trace.get_current_span(extract(headers)).get_span_context()
     return trace.Link(context) if context.is_valid else None
-
-
-@contextmanager
-def exporting(exporter: SpanExporter, *, service: str, instance: int, ratio: float) -> Generator[TracerProvider]:
-    """Record `ratio` of the traces that begin here, and all that a sampled caller continues, until the block ends."""
-    resource = Resource.create({"service.name": service, "service.instance.id": str(instance)})
-    provider = TracerProvider(resource=resource, sampler=ParentBasedTraceIdRatio(ratio), shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(exporter))
-    try:
-        yield provider
-    finally:
-        provider.shutdown()
-
-
-def collector(endpoint: str) -> SpanExporter:
-    """An exporter to the OTLP/HTTP collector at `endpoint` (its base address)."""
-    return OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
