@@ -11,10 +11,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-ENVIRONMENTS = ROOT / ".state" / "isolation"
+SCRATCH = ROOT / ".state" / "isolation"
 PYTEST = (
     "-o",
     "addopts=--import-mode=importlib --strict-config",
@@ -43,30 +44,21 @@ def main(folders: list[str]) -> int:
 
 def isolated(service: Path) -> bool:
     """Whether `service` works with what it declares."""
-    python = _built(service)
     module = f"allweather.{service.name.replace('-', '_')}"
-    well = _ran(python, "-c", IMPORT_ALL, module) and _ran(python, "-m", "pytest", *PYTEST, f"{service}/tests")
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=SCRATCH, prefix=f"{service.name}-") as environment:
+        python = _built(Path(environment), service)
+        well = _ran(python, "-c", IMPORT_ALL, module) and _ran(python, "-m", "pytest", *PYTEST, f"{service}/tests")
     sys.stderr.write(f"{service.name}: {'ok' if well else 'NOT ISOLATED'}\n")
     return well
 
 
-def _built(service: Path) -> Path:
-    """The Python of a new environment for `service`; packages come from uv's cache, which takes seconds."""
-    environment = ENVIRONMENTS / service.name
+def _built(environment: Path, service: Path) -> Path:
+    """The Python of a new environment for `service`; packages are linked from uv's cache, which takes seconds."""
     python = environment / "bin" / "python"
     _uv("venv", "--clear", "--python", sys.executable, str(environment))
-    _uv(
-        "pip",
-        "install",
-        "--python",
-        str(python),
-        "--constraint",
-        "requirements.lock",
-        "--group",
-        "dev",
-        "-e",
-        str(service),
-    )
+    locked = ("--constraint", "requirements.lock", "--group", "dev")
+    _uv("pip", "install", "--python", str(python), *locked, "-e", str(service))
     return python
 
 

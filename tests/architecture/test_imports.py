@@ -31,7 +31,7 @@ BREAKS = [
     ("layers", {"newcomer/__init__.py": '"""A member that nobody has placed."""'}),
     ("kafka-client", {"router/spy.py": "import aiokafka"}),
     ("kafka-client", {"local/spy.py": "from aiokafka.admin import NewTopic"}),
-    ("kafka-client", {"messaging/spy.py": "import aiokafka"}),
+    ("kafka-client", {"messaging/kafka/spy.py": "import aiokafka"}),
     ("kafka-client", {"drills/spy.py": "import confluent_kafka"}),
     *(("decisions", {module: "import time"}) for module in DECISIONS),
     ("decisions", {"router/routing.py": "import random"}),
