@@ -27,7 +27,7 @@ class Options(BaseModel):
     # Kafka, Postgres and Valkey, but no simulators and none of our services.
     stack_only: bool = False
     # Make the topics of topics.yaml; tests that bring their own topics do without.
-    topics: bool = False
+    topics: bool = True
     # Without, Postgres forces nothing to the disk: for tests.
     durable: bool = True
     # Service -> number of processes, where that is not one.

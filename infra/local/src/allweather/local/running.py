@@ -68,7 +68,7 @@ class Running:
         from allweather.local.topics import provision
 
         settings = self._plan.settings
-        await provision(self.end_points.kafka, settings.topics_file, settings.config_dir)
+        await provision(self.end_points.kafka, settings.topics_file, settings.config_dir, self._plan.report)
 
 
 @asynccontextmanager

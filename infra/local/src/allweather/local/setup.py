@@ -19,7 +19,7 @@ def main() -> None:
     settings = LocalSettings()
     if not settings.kafka_bootstrap:
         raise SystemExit("ALLWEATHER_KAFKA_BOOTSTRAP is not set: there are no brokers to make topics on")
-    asyncio.run(provision(settings.kafka_bootstrap, given.topics, settings.config_dir))
+    asyncio.run(provision(settings.kafka_bootstrap, given.topics, settings.config_dir, print))
 
 
 def hand_over(state: Path, owner: str | None) -> None:

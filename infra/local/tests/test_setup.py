@@ -1,0 +1,41 @@
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from allweather.contracts.topics import CLEARED, dead_letters, requests
+from allweather.local.credentials import TENANTS, development_keys
+from allweather.local.settings import REPOSITORY
+from allweather.local.setup import hand_over
+from allweather.local.topics import provision
+from allweather.messaging import topics
+
+TOPICS = REPOSITORY / "infra" / "kafka" / "topics.yaml"
+CONFIG = REPOSITORY / "config"
+
+
+async def test_topics_are_made_once_for_every_tenant(kafka_bootstrap: str) -> None:
+    said: list[str] = []
+
+    await provision(kafka_bootstrap, TOPICS, CONFIG, said.append)
+    again: list[str] = []
+    await provision(kafka_bootstrap, TOPICS, CONFIG, again.append)
+
+    assert any(line.startswith("made ") for line in said)
+    assert not any(line.startswith("made ") for line in again)
+    names = {topic.name for topic in topics.expand(topics.load(TOPICS), TENANTS)}
+    assert {CLEARED, dead_letters(CLEARED), requests("demo"), requests("other")} <= names
+    differences = await topics.differences(kafka_bootstrap, topics.expand(topics.load(TOPICS), TENANTS))
+    assert [difference for difference in differences if difference.kind != "extra"] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_containers_share_belongs_to_the_user_whom_the_services_run_as(tmp_path: Path) -> None:
+    hand_over(tmp_path, "nobody")
+    hand_over(tmp_path, "nobody")
+
+    owners = {path.owner() for path in (tmp_path, *tmp_path.iterdir())}
+    assert owners == {pwd.getpwnam("nobody").pw_name}
+    assert {path.name for path in tmp_path.iterdir()} == {"secret.key", "keys.json", "payloads"}
+    assert set(development_keys(tmp_path / "keys.json")) == set(TENANTS)
