@@ -1,0 +1,1 @@
+"""What the audit sink needs of the world outside Kafka."""

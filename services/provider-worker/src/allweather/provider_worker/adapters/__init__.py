@@ -1,0 +1,1 @@
+"""What the provider worker needs of the world outside Kafka: vendors, claims, credentials, bodies."""
