@@ -12,7 +12,16 @@ from allweather.contracts import ids
 from allweather.contracts.config import Configuration, Deployment
 from allweather.contracts.errors import for_outcome, render
 from allweather.contracts.failures import FailureKind, OutcomeKind
-from allweather.contracts.records import AttemptResult, Dispatch, Ended, Parked, Released, RoutingDecision, Settled
+from allweather.contracts.records import (
+    NOTHING,
+    AttemptResult,
+    Dispatch,
+    Ended,
+    Parked,
+    Released,
+    RoutingDecision,
+    Settled,
+)
 from allweather.contracts.slip import Attempt, Priority, Slip
 from allweather.router import routing
 from allweather.router.events import Cleared, Occurrence
@@ -44,10 +53,8 @@ def advance(seen: Occurrence, now: Situation) -> Step:
     match seen.event:
         case Cleared():
             return _cleared(slip, now)
-        case AttemptResult(failure=None) as result:
-            return _answered(slip, result, bytes(seen.response), now)
         case AttemptResult() as result:
-            return _failed(slip, result, now)
+            return _attempted(slip, result, bytes(seen.response), now)
         case Released():
             return _next(slip, now)
         case Ended(outcome=outcome, reason=reason):
@@ -81,10 +88,27 @@ def _cleared(slip: Slip, now: Situation) -> Step:
     return _ended(slip, outcome, verdict.reason or "", now, code=verdict.code, param=verdict.param)
 
 
-def _answered(slip: Slip, result: AttemptResult, response: bytes, now: Situation) -> Step:
+def _attempted(slip: Slip, result: AttemptResult, response: bytes, now: Situation) -> Step:
+    match result.failure:
+        case None:
+            return _answered(slip, result, OutcomeKind.ANSWERED, response, now)
+        case FailureKind.REFUSED if response != bytes(NOTHING):
+            return _answered(slip, result, OutcomeKind.REFUSED, response, now)
+        case FailureKind.REFUSED:
+            return _ended(slip, OutcomeKind.REFUSED, _vendor_says(result), now, code="content_filter")
+        case FailureKind.INVALID:
+            return _ended(slip, OutcomeKind.INVALID, _vendor_says(result), now, code=result.vendor_code)
+        case FailureKind.TOO_LONG if _too_long_again(slip):
+            return _ended(slip, OutcomeKind.TOO_LONG, _vendor_says(result), now)
+        case _:
+            return _next(slip, now)
+
+
+def _answered(slip: Slip, result: AttemptResult, outcome: OutcomeKind, response: bytes, now: Situation) -> Step:
+    """The vendor's own words, passed through: an answer, or a refusal, which is an answer of its kind."""
     deployment = _deployment(result.deployment, now.config)
     settled = Settled(
-        outcome=OutcomeKind.ANSWERED,
+        outcome=outcome,
         status=200,
         deployment=result.deployment,
         model=result.served_model or (deployment.model if deployment else None),
@@ -95,18 +119,6 @@ def _answered(slip: Slip, result: AttemptResult, response: bytes, now: Situation
         cost_usd=cost(slip, now.config),
     )
     return Step(slip, settled, response)
-
-
-def _failed(slip: Slip, result: AttemptResult, now: Situation) -> Step:
-    match result.failure:
-        case FailureKind.REFUSED:
-            return _ended(slip, OutcomeKind.REFUSED, _vendor_says(result), now, code="content_filter")
-        case FailureKind.INVALID:
-            return _ended(slip, OutcomeKind.INVALID, _vendor_says(result), now, code=result.vendor_code)
-        case FailureKind.TOO_LONG if _too_long_again(slip):
-            return _ended(slip, OutcomeKind.TOO_LONG, _vendor_says(result), now)
-        case _:
-            return _next(slip, now)
 
 
 def _next(slip: Slip, now: Situation) -> Step:

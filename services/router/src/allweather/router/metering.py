@@ -1,20 +1,25 @@
 """What the router counts."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from allweather.contracts.config import Configuration
 from allweather.contracts.records import AttemptResult, Dispatch, Settled
+from allweather.contracts.slip import Priority as SlipPriority
 from allweather.router.arbitration import Carried
 from allweather.router.breaker import Status
 from allweather.router.health import HealthBoard
+from allweather.router.space import Occupied
 from allweather.telemetry.metrics import (
     ATTEMPTS,
     BREAKER_STATE,
     DISPATCHES,
     OUTCOMES,
+    PARKED,
     AttemptEnd,
     Deployment,
     OutcomeEnd,
+    Priority,
 )
 
 _STATES: dict[Status, int] = {"closed": 0, "half_open": 1, "open": 2, "out": 2}
@@ -46,3 +51,12 @@ def show_breakers(board: HealthBoard, now_ms: int) -> None:
     for deployment in board.config.deployments:
         state = board.condition(deployment, now_ms).state
         BREAKER_STATE.set(Deployment(deployment.vendor, deployment.id), _STATES[state])
+
+
+def show_parked(counts: Iterable[Occupied]) -> None:
+    """How many requests wait, by class."""
+    waiting = Counter[str]()
+    for each in counts:
+        waiting[each.priority] += each.requests
+    for priority in SlipPriority:
+        PARKED.set(Priority(priority.value), waiting[priority.value])

@@ -1,9 +1,19 @@
 """How much each tenant has parked, and whether that is all it may."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from allweather.contracts.config import Configuration, Limits
+
+
+class Occupied(NamedTuple):
+    """What a tenant has in the queue, of one class."""
+
+    tenant: str
+    priority: str
+    requests: int
+    bytes: int
 
 
 class ParkingSpace:
@@ -14,10 +24,13 @@ class ParkingSpace:
         self._requests: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
 
-    def counted(self, parked: Mapping[str, tuple[int, int]]) -> None:
-        """The queue was counted: requests and bytes by tenant."""
-        self._requests = Counter({tenant: requests for tenant, (requests, _) in parked.items()})
-        self._bytes = Counter({tenant: size for tenant, (_, size) in parked.items()})
+    def counted(self, queue: Iterable[Occupied]) -> None:
+        """The queue was counted."""
+        self._requests.clear()
+        self._bytes.clear()
+        for each in queue:
+            self._requests[each.tenant] += each.requests
+            self._bytes[each.tenant] += each.bytes
 
     def took(self, tenant: str, size: int) -> None:
         """A request of `size` bytes was parked."""

@@ -7,6 +7,7 @@ import asyncpg
 
 from allweather.contracts.slip import Priority
 from allweather.router.parking import Grant, Lane, Publish, Queue, Waiting
+from allweather.router.space import Occupied
 from allweather.runtime.postgres import Connection, Postgres
 
 # A loose index scan: one probe for each lane and tenant, however many requests wait in it.
@@ -39,7 +40,9 @@ _GONE: Final = """
     DELETE FROM router.parked AS p USING unnest($1::uuid[], $2::int[]) AS gone(request_id, n)
     WHERE p.request_id = gone.request_id AND p.n = gone.n
 """
-_COUNT: Final = "SELECT tenant, requests, bytes FROM router.parking"
+_COUNT: Final = """
+    SELECT tenant, class, count(*) AS requests, sum(bytes)::bigint AS bytes FROM router.parked GROUP BY tenant, class
+"""
 
 
 class ParkedQueue:
@@ -69,10 +72,10 @@ class ParkedQueue:
 
         return await self._out(take, publish)
 
-    async def counts(self) -> dict[str, tuple[int, int]]:
-        """Requests and bytes that wait, by tenant."""
+    async def counts(self) -> list[Occupied]:
+        """What every tenant has in the queue."""
         found = await self._postgres.run(lambda c: c.fetch(_COUNT))
-        return {r["tenant"]: (r["requests"], r["bytes"]) for r in found}
+        return [Occupied(r["tenant"], r["class"], r["requests"], r["bytes"]) for r in found]
 
     async def _out(
         self, take: Callable[[Connection], Awaitable[list[asyncpg.Record]]], publish: Publish

@@ -49,6 +49,13 @@ _WAIT: Final = """
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bytea[])
     ON CONFLICT DO NOTHING
 """
+# By request: a chain disappears as a whole, once its last step is old.
+_FORGET: Final = """
+    WITH old AS (SELECT request_id FROM router.steps WHERE at_ms < $1 AND position = 32767 LIMIT $2),
+         waited AS (DELETE FROM router.waiters USING old WHERE waiters.request_id = old.request_id)
+    DELETE FROM router.steps USING old WHERE steps.request_id = old.request_id
+"""
+_FORGET_AT_ONCE: Final = 1_000
 _WAITERS: Final = "SELECT request_id, address FROM router.waiters WHERE request_id = ANY($1::uuid[])"
 
 
@@ -105,6 +112,11 @@ class StepTable:
         for record in found:
             waiting[record["request_id"]].append(ReplyAddress.model_validate_json(record["address"]))
         return waiting
+
+    async def forget(self, before_ms: int) -> int:
+        """Delete the steps and waiters of some requests that were settled before; says of how many rows."""
+        status = await self._postgres.run(lambda c: c.execute(_FORGET, before_ms, _FORGET_AT_ONCE))
+        return int(status.split()[-1])
 
 
 def _columns(rows: Collection[Row]) -> list[Sequence[Any]]:

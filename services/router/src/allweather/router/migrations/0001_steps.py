@@ -50,7 +50,7 @@ STATEMENTS = (
     """,
     "CREATE INDEX parked_by_lane ON router.parked (class, lane, tenant, accepted_at_ms)",
     "CREATE INDEX parked_by_deadline ON router.parked (deadline_ms)",
-    "CREATE INDEX parked_by_tenant ON router.parked (tenant) INCLUDE (bytes)",
+    "CREATE INDEX parked_by_tenant ON router.parked (tenant, class) INCLUDE (bytes)",
     # Other submissions of a request that is under way: each is answered at its own address.
     """
     CREATE TABLE router.waiters (
