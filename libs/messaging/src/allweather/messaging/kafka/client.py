@@ -262,8 +262,8 @@ class AdminClient:
     async def configs(self, topics: Sequence[str]) -> dict[str, dict[str, str]]:
         """The whole configuration of each topic, as text."""
         asked = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
-        (response,) = await self._admin.describe_configs(asked)
-        return {name: {entry[0]: entry[1] for entry in entries} for _, _, _, name, entries in response.resources}
+        resources = [each for response in await self._admin.describe_configs(asked) for each in response.resources]
+        return {name: {entry[0]: entry[1] for entry in entries} for _, _, _, name, entries in resources}
 
     async def group(self, group: str) -> tuple[str, list[tuple[str, str, str]]]:
         """The state of a group, and the id, client id and host of every member."""
