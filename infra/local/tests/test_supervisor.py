@@ -234,3 +234,13 @@ def test_only_the_owner_can_look_into_the_state_folder(state: StateFolder) -> No
     state.create()
 
     assert state.root.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_program_that_has_ended_already_needs_no_record(state: StateFolder) -> None:
+    state.create()
+    ended = subprocess.Popen((sys.executable, "-c", ""))
+    ended.wait()
+
+    state.record("a", ended.pid)
+
+    assert state.left_over() == {}

@@ -104,7 +104,8 @@ class Child:
 
     def signal(self, number: signal.Signals) -> None:
         if self.pid:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has just ended, and nobody has told us yet
+                os.kill(self.pid, number)
 
     async def until_ready(self, within: float) -> None:
         """Wait for a program that is being started again."""

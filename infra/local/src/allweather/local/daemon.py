@@ -5,6 +5,7 @@ import os
 import signal
 from pathlib import Path
 
+from allweather.contracts.config import InvalidConfiguration
 from allweather.local.errors import StackError
 from allweather.local.plan import Options
 from allweather.local.running import running
@@ -38,7 +39,7 @@ async def main(settings: LocalSettings, options: Options) -> int:
     try:
         async with running(settings, options, _say):
             await _end_of(options.owner)
-    except StackError as problem:
+    except (StackError, InvalidConfiguration) as problem:
         _say(str(problem))
         return 1
     except asyncio.CancelledError:

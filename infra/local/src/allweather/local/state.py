@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,10 @@ class StateFolder:
             yield
 
     def record(self, name: str, pid: int) -> None:
-        created = psutil.Process(pid).create_time()
-        write_json(self._records / f"{name}.json", {"pid": pid, "created": created})
+        """Write down a program that was just started; one that has ended already needs no record."""
+        with suppress(psutil.NoSuchProcess):
+            created = psutil.Process(pid).create_time()
+            write_json(self._records / f"{name}.json", {"pid": pid, "created": created})
 
     def forget(self, name: str) -> None:
         (self._records / f"{name}.json").unlink(missing_ok=True)

@@ -1,21 +1,38 @@
 """The topics of the local brokers, for every tenant of the configuration."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from allweather.contracts import config
+from allweather.local.errors import PreparationFailed
 from allweather.messaging import topics
+from allweather.messaging.errors import MessagingError
+
+_HEARD_WITHIN = 20.0
 
 
 async def provision(bootstrap: str, topics_file: Path, config_dir: Path, report: Callable[[str], None]) -> None:
     """Make what is missing, and say what is otherwise than the file wants it; harmless when all is as it should be."""
-    wanted = await asyncio.to_thread(_wanted, topics_file, config_dir)
-    provisioned = await topics.provision(bootstrap, wanted)
-    if provisioned.created:
-        report(f"made {len(provisioned.created)} topics")
-    for difference in provisioned.differences:
-        report(f"left as it is: {difference}")
+    try:
+        wanted = await asyncio.to_thread(_wanted, topics_file, config_dir)
+        provisioned = await topics.provision(bootstrap, wanted)
+        if provisioned.created:
+            report(f"made {len(provisioned.created)} topics")
+        for difference in await _settled(bootstrap, wanted):
+            report(f"left as it is: {difference}")
+    except (MessagingError, TimeoutError) as problem:
+        raise PreparationFailed(f"topics: {problem or 'the brokers do not hear of them'}") from problem
+
+
+async def _settled(bootstrap: str, wanted: Sequence[topics.Topic]) -> tuple[topics.Difference, ...]:
+    """What is otherwise, once the brokers have heard of every new topic from the controller."""
+    async with asyncio.timeout(_HEARD_WITHIN):
+        while True:
+            found = await topics.differences(bootstrap, wanted)
+            if all(difference.kind != "missing" for difference in found):
+                return found
+            await asyncio.sleep(0.05)
 
 
 def _wanted(topics_file: Path, config_dir: Path) -> tuple[topics.Topic, ...]:
