@@ -1,3 +1,4 @@
+import configparser
 from pathlib import Path
 
 import pytest
@@ -21,3 +22,13 @@ def members(root: Path) -> list[Path]:
 def sources(members: list[Path]) -> list[Path]:
     """Every module that is shipped."""
     return sorted(path for member in members for path in (member / "src" / "allweather").rglob("*.py"))
+
+
+@pytest.fixture(scope="session")
+def decisions(root: Path, sources: list[Path]) -> list[Path]:
+    """The modules that decide and must be pure; a package stands for all modules in it."""
+    configuration = configparser.ConfigParser()
+    configuration.read(root / ".importlinter")
+    names = configuration["importlinter:contract:decisions"]["source_modules"].split()
+    stems = tuple(f"src/{name.replace('.', '/')}" for name in names)
+    return [path for path in sources if any(f"{stem}/" in str(path) or f"{stem}.py" in str(path) for stem in stems)]
