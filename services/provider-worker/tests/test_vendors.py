@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allweather.contracts.config import Configuration, load
+from allweather.contracts.config import Configuration
 from allweather.contracts.slip import Capability
 from allweather.provider_worker.assembly import Assembler
 from allweather.provider_worker.sse import EventParser
@@ -30,7 +30,6 @@ from allweather.provider_worker.wire import (
 )
 
 RECORDINGS = Path(__file__).parent / "recordings"
-CONFIG = Path(__file__).parents[3] / "config"
 ENDPOINTS = {
     "anthropic": "https://api.anthropic.com",
     "azure_openai": "https://care.openai.azure.com/",
@@ -60,11 +59,6 @@ def recordings() -> list[tuple[str, str]]:
 
 def load_recording(vendor: str, name: str) -> Recording:
     return json.loads((RECORDINGS / vendor / f"{name}.json").read_text())
-
-
-@pytest.fixture(scope="session")
-def configuration() -> Configuration:
-    return load(CONFIG)
 
 
 def target(configuration: Configuration, api: str) -> Target:

@@ -12,7 +12,6 @@ from allweather.provider_worker.adapters.credentials import Credential, FixedKey
 from allweather.provider_worker.limits import Limiter
 from allweather.provider_worker.settings import Lacking, Settings, resolve, secret
 from allweather.provider_worker.wire import Target
-from allweather.runtime.settings import SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +43,8 @@ Equip = Callable[[Deployment], tuple[Target, Credential]]
 
 
 def stations(configuration: Configuration, settings: Settings) -> Mapping[str, Station]:
-    """The vendor's deployments by id. What lacks a variable is reported, and answers `misconfigured`.
-
-    Raises SettingsError when the catalogue does not know the vendor.
-    """
-    try:
-        vendor = configuration.vendor(settings.vendor)
-    except KeyError:
-        known = ", ".join(vendor.id for vendor in configuration.vendors)
-        raise SettingsError([f"VENDOR: {settings.vendor} is not in the catalogue; known: {known}"]) from None
+    """The vendor's deployments by id. What cannot be called is reported, and answers `misconfigured`."""
+    vendor = configuration.vendor(settings.vendor)
     equip = _simulated(vendor, settings.vendor_base_url) if settings.vendor_base_url else _real(settings)
     return {d.id: _station(d, equip) for d in configuration.deployments if d.vendor == vendor.id}
 

@@ -1,5 +1,6 @@
 """HTTP to vendors, behind one method."""
 
+import io
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -11,6 +12,9 @@ from allweather.provider_worker.wire import HttpRequest
 
 KEEP_ALIVE_S = 15.0
 """Shorter than the servers' own, so that a connection is not reused in the moment in which the server closes it."""
+
+IN_ONE_WRITE = 1 << 20
+"""A larger body is written piece by piece, so that it does not hold up the other calls."""
 
 
 class TransportFailed(Exception):
@@ -50,10 +54,9 @@ class AiohttpTransport:
 
     @asynccontextmanager
     async def send(self, request: HttpRequest) -> AsyncGenerator[Incoming]:
+        body = request.body if len(request.body) < IN_ONE_WRITE else io.BytesIO(request.body)
         try:
-            response = await self._session.post(
-                request.url, data=request.body, headers=request.headers, allow_redirects=False
-            )
+            response = await self._session.post(request.url, data=body, headers=request.headers, allow_redirects=False)
         except (aiohttp.ClientError, OSError) as error:
             raise TransportFailed(_kind(error)) from error
         try:
