@@ -61,9 +61,21 @@ async def hanging() -> None:
     await asyncio.Event().wait()
 
 
-async def test_a_process_without_checks_is_alive_and_ready(probes: Probes):
+async def test_a_process_that_has_opened_nothing_yet_is_alive_but_not_ready(probes: Probes):
     assert (await get(probes, "/livez")).json == {"alive": True, "hanging": {}}
-    assert (await get(probes, "/readyz")).json == {"ready": True, "checks": {}}
+
+    answer = await get(probes, "/readyz")
+    assert (answer.status, answer.json) == (503, {"ready": False, "checks": {"process": "starting"}})
+
+
+async def test_a_process_is_ready_when_every_check_is_well(probes: Probes):
+    probes.register("kafka", well)
+    probes.register("postgres", well)
+
+    answer = await get(probes, "/readyz")
+
+    assert answer.status == 200
+    assert answer.json == {"ready": True, "checks": {"process": "ok", "kafka": "ok", "postgres": "ok"}}
 
 
 async def test_readiness_says_which_check_fails_and_why(probes: Probes):
@@ -76,7 +88,12 @@ async def test_readiness_says_which_check_fails_and_why(probes: Probes):
     assert answer.status == 503
     assert answer.json == {
         "ready": False,
-        "checks": {"kafka": "ok", "postgres": "ConnectionRefusedError: nobody listens", "redis": "TimeoutError"},
+        "checks": {
+            "process": "ok",
+            "kafka": "ok",
+            "postgres": "ConnectionRefusedError: nobody listens",
+            "redis": "TimeoutError",
+        },
     }
 
 
@@ -104,7 +121,7 @@ async def test_a_stopping_process_is_alive_but_not_ready(probes: Probes):
 
     probes.stop()
 
-    assert (await get(probes, "/readyz")).json == {"ready": False, "checks": {"kafka": "ok", "process": "stopping"}}
+    assert (await get(probes, "/readyz")).json == {"ready": False, "checks": {"process": "stopping", "kafka": "ok"}}
     assert (await get(probes, "/livez")).status == 200
 
 

@@ -1,7 +1,8 @@
 """What an orchestrator asks of a service process: is it alive, is it ready, what does it measure.
 
 `/livez` fails only when this process hangs. It never fails because Kafka, Postgres or Redis is away: restarting this
-process would not bring them back. `/readyz` fails while a registered check does, and says which.
+process would not bring them back. `/readyz` fails while a registered check does, and says which; it also fails before
+anything is registered, and once the process is told to stop.
 """
 
 import asyncio
@@ -61,10 +62,14 @@ class Probes:
         return {name: f"no beat for {beat.age_s:.0f} s" for name, beat in self._heartbeats.items() if beat.stale}
 
     async def ready(self) -> dict[str, str]:
-        """Each check with `ok` or what is wrong."""
-        results = await asyncio.gather(*(self._checked(ping) for ping in self._pings.values()))
-        checks = dict(zip(self._pings, results, strict=True))
-        return checks | ({"process": "stopping"} if self._stopping else {})
+        """Each check with `ok` or what is wrong; `process` says how far the process itself is.
+
+        It is `starting` until something is registered: before that nothing can have been opened.
+        """
+        pings = dict(self._pings)
+        results = await asyncio.gather(*(self._checked(ping) for ping in pings.values()))
+        process = "stopping" if self._stopping else "ok" if pings else "starting"
+        return {"process": process, **dict(zip(pings, results, strict=True))}
 
     @asynccontextmanager
     async def serving(self, host: str, port: int) -> AsyncGenerator[None]:
