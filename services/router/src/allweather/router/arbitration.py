@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from allweather.contracts.records import Dispatch, Parked, Settled
+from allweather.contracts.records import Dispatch, Ended, Parked, Settled
 from allweather.contracts.slip import Slip
 from allweather.failpoints import OFF, Failpoints
 from allweather.router import lifecycle
@@ -60,10 +60,11 @@ class Plan:
 def keys(seen: Occurrence) -> Iterable[Key]:
     """The rows that say what may become of a record."""
     request = seen.request_id
+    yield request, OUTCOME_POSITION
     if isinstance(seen.event, Cleared) or seen.nameless:
         yield request, VERDICT_POSITION
-    yield request, seen.slip.position + 1
-    yield request, OUTCOME_POSITION
+    if not isinstance(seen.event, Ended):
+        yield request, seen.slip.position + 1
 
 
 def plan(
@@ -122,6 +123,8 @@ def fate(seen: Occurrence, rows: Rows, failpoints: Failpoints = OFF) -> Row | Fa
         return _mine(outcome, failpoints)
     if outcome and not failpoints.skips("router.outcome-stops-dispatch"):
         return Fate.DROP
+    if isinstance(seen.event, Ended):  # whatever step the request is at
+        return Fate.DECIDE
     taken = rows.get((seen.request_id, seen.slip.position + 1))
     if taken and taken.cause == seen.cause:
         return _mine(taken, failpoints)

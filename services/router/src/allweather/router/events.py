@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from allweather.contracts.records import NOTHING, AttemptResult, Ended, Released
+from allweather.contracts.records import AttemptResult, Ended, Released
 from allweather.contracts.slip import Slip
 
 
@@ -37,8 +37,8 @@ class Occurrence:
     slip_json: bytes
     """The slip as it came."""
     event: Event
-    body: msgspec.Raw = NOTHING
-    response: msgspec.Raw = NOTHING
+    body: msgspec.Raw
+    response: msgspec.Raw
     nameless: bool = False
     """The record came without a slip (a cancellation): the verdict's row knows the request better."""
 

@@ -1,1 +1,1 @@
-"""What the router needs of the world outside Kafka: its tables, the health of vendors, the fleet."""
+"""Postgres, Redis and Kafka behind the words of the router."""

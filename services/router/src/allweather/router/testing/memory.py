@@ -1,0 +1,76 @@
+"""The tables in memory, with the promises of the real ones: the tests of the router run on both."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from uuid import UUID
+
+from allweather.contracts.slip import Priority, ReplyAddress
+from allweather.router.events import Occurrence
+from allweather.router.parking import Grant, Lane, Parking, Publish, Queue, Waiting
+from allweather.router.space import Occupied
+from allweather.router.steps import Key, Row
+
+
+class MemoryTables:
+    """Steps, waiters and the queue in memory: first row wins, and a row leaves the queue only once it is published."""
+
+    def __init__(self) -> None:
+        self.rows: dict[Key, Row] = {}
+        self.parked: dict[tuple[UUID, int], Parking] = {}
+        self.waiting: defaultdict[UUID, dict[object, ReplyAddress]] = defaultdict(dict)
+
+    async def load(self, keys: Collection[Key]) -> dict[Key, Row]:
+        return {key: self.rows[key] for key in keys if key in self.rows}
+
+    async def take(
+        self, rows: Collection[Row], parkings: Collection[Parking] = (), unpark: Collection[UUID] = ()
+    ) -> set[Key]:
+        won = {row.key: row for row in rows if row.key not in self.rows}
+        self.rows |= won
+        taken = set(won)
+        self.parked |= {(p.request_id, p.n): p for p in parkings if (p.request_id, p.slip.position) in taken}
+        self.parked = {key: p for key, p in self.parked.items() if key[0] not in unpark}
+        return taken
+
+    async def wait(self, duplicates: Sequence[Occurrence], now_ms: int) -> None:  # noqa: ARG002 - nothing is pruned
+        for seen in duplicates:
+            self.waiting[seen.request_id][seen.cause] = seen.slip.reply
+
+    async def waiters(self, requests: Collection[UUID]) -> dict[UUID, list[ReplyAddress]]:
+        return {r: list(self.waiting[r].values()) for r in requests if r in self.waiting}
+
+    async def queues(self) -> list[Queue]:
+        found = {Queue(p.slip.priority, Lane.of(p.slip), p.slip.tenant): None for p in self.parked.values()}
+        return list(found)
+
+    async def let_go(self, grants: Sequence[Grant], now_ms: int, publish: Publish) -> list[Waiting]:
+        return await self._out([p for grant in grants for p in self._due(grant, now_ms)], publish)
+
+    async def expire(self, now_ms: int, limit: int, publish: Publish) -> list[Waiting]:
+        late = [p for p in self.parked.values() if p.slip.deadline_ms <= now_ms]
+        return await self._out(sorted(late, key=lambda p: p.slip.deadline_ms)[:limit], publish)
+
+    async def counts(self) -> list[Occupied]:
+        return [Occupied(p.slip.tenant, p.slip.priority.value, 1, p.bytes) for p in self.parked.values()]
+
+    def _due(self, grant: Grant, now_ms: int) -> Iterable[Parking]:
+        due = [
+            p
+            for queue in grant.queues
+            for p in sorted(self.parked.values(), key=_age, reverse=queue.priority is Priority.INTERACTIVE)
+            if queue == Queue(p.slip.priority, Lane.of(p.slip), p.slip.tenant)
+            and p.not_before_ms <= now_ms < p.slip.deadline_ms
+        ]
+        return due[: grant.limit]
+
+    async def _out(self, parkings: Sequence[Parking], publish: Publish) -> list[Waiting]:
+        waiting = [Waiting(p.request_id, p.n, p.slip.tenant, p.slip.to_json(), p.body, p.body_ref) for p in parkings]
+        if waiting:
+            await publish(waiting)
+        for each in waiting:
+            del self.parked[each.request_id, each.n]
+        return waiting
+
+
+def _age(parking: Parking) -> int:
+    return parking.slip.accepted_at_ms
