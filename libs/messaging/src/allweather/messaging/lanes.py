@@ -27,8 +27,10 @@ def limit_of(topic: str) -> int:
 
 def size_of(message: Message) -> int:
     """The bytes of a message as a topic counts them, rounded up: framing takes at most 100, and 10 a header."""
-    headers = sum(len(name.encode()) + len(value or b"") + 10 for name, value in message.headers)
-    return len(message.value or b"") + len(message.key or b"") + headers + 100
+    size = 100 + len(message.value or b"") + len(message.key or b"")
+    for name, value in message.headers:
+        size += 10 + (len(name) if name.isascii() else len(name.encode())) + len(value or b"")
+    return size
 
 
 def check_size(message: Message) -> None:

@@ -42,10 +42,10 @@ class Subscription:
 
 
 class Rebalances(Protocol):
-    """What a consumer does when its partitions change. Neither call may raise."""
+    """What a consumer does when its partitions change."""
 
     async def revoked(self) -> None:
-        """All partitions are about to go. Commits are still possible until this returns."""
+        """All partitions are about to go. Commits are still possible until this returns. Must not raise."""
         ...
 
     async def assigned(
@@ -54,7 +54,7 @@ class Rebalances(Protocol):
         """These are our partitions now, with the group's place in those that have one.
 
         No record of them is delivered before this returns. The result says where to read from; partitions not in it
-        start at the group's place, else at the earliest record.
+        start at the group's place, else at the earliest record. Called again after a `TransientError`.
         """
         ...
 

@@ -61,14 +61,23 @@ class Intake:
         return self._pop(1)[0]
 
     def _pop(self, limit: int) -> list[Record]:
-        batch, size = [self._waiting.popleft()], 0
+        if len(self._waiting) <= limit and self._bytes <= self._max_bytes:
+            batch, size = list(self._waiting), self._bytes
+            self._waiting.clear()
+        else:
+            batch, size = self._cut(limit)
+        self._bytes -= size
+        self._left()
+        return batch
+
+    def _cut(self, limit: int) -> tuple[list[Record], int]:
+        """As many records as fit into a batch, at least one, and their weight."""
+        batch = [self._waiting.popleft()]
         size = weight(batch[0])
         while self._waiting and len(batch) < limit and size + weight(self._waiting[0]) <= self._max_bytes:
             batch.append(self._waiting.popleft())
             size += weight(batch[-1])
-        self._bytes -= size
-        self._left()
-        return batch
+        return batch, size
 
     def _add(self, records: Collection[Record]) -> None:
         if not records:

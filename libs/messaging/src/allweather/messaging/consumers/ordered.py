@@ -144,7 +144,8 @@ class _Batches:
         await self._steps.tidy([outputs.after_ack])
 
     def _done(self, records: Sequence[Record]) -> None:
-        for record in records:
-            self._places[record.position] = Committed(record.offset + 1)
+        last = {(record.topic, record.partition): record.offset for record in records}
+        for at, offset in last.items():
+            self._places[TopicPartition(*at)] = Committed(offset + 1)
         self._progress.note()
         self.moved.set()

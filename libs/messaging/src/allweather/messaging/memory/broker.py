@@ -25,6 +25,8 @@ class MemoryBroker:
     def __init__(self, topics: Mapping[str, int] | None = None) -> None:
         self._log = MemoryLog(topics or {})
         self._groups: dict[str, Group] = {}
+        self.stuck: set[str] = set()
+        """Topics that acknowledge nothing, as when a partition has no leader."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,7 +71,7 @@ class MemoryBroker:
         limit = _PUBLISH_TIMEOUT if timeout is None else timeout
         try:
             async with asyncio.timeout(limit):
-                while self._log.away:
+                while self._log.away or any(message.topic in self.stuck for message in messages):
                     await self._log.growth(limit)
         except TimeoutError:
             raise PublishTimeout(f"not acknowledged within {limit} s") from None

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import count
 
-from allweather.messaging.errors import Fenced
+from allweather.messaging.errors import Fenced, TransientError
 from allweather.messaging.memory.log import MemoryLog
 from allweather.messaging.ports import (
     CommitRefused,
@@ -134,10 +134,19 @@ class MemoryMembership:
 
     async def assign(self, partitions: Sequence[TopicPartition]) -> None:
         places = {at: self._group.places[at] for at in partitions if at in self._group.places}
-        starts = await self._rebalances.assigned(partitions, places)
+        starts = await self._starts(partitions, places)
         for at in partitions:
             self._positions[at] = starts.get(at, places[at].offset if at in places else 0)
         self._group.log.wake()
+
+    async def _starts(
+        self, partitions: Sequence[TopicPartition], places: Mapping[TopicPartition, Committed]
+    ) -> Mapping[TopicPartition, int]:
+        while True:
+            try:
+                return await self._rebalances.assigned(partitions, places)
+            except TransientError:
+                await asyncio.sleep(0.01)
 
     def _next(self, limit: int) -> list[Record]:
         self._check()
