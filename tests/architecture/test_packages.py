@@ -42,6 +42,24 @@ def test_every_member_has_a_page_that_says_what_it_promises(members: list[Path])
     assert [member.name for member in members if not (member / "README.md").exists()] == []
 
 
+START = """\
+from allweather.{module}.app import main
+from allweather.{module}.settings import Settings
+from allweather.runtime.service import run
+from allweather.telemetry.process import observed
+
+run("{name}", Settings, main, observed)
+"""
+
+
+def test_every_service_starts_in_the_same_way(root: Path):
+    for service in sorted(path.parent for path in root.glob("services/*/pyproject.toml")):
+        module = service.name.replace("-", "_")
+        started = service / "src/allweather" / module / "__main__.py"
+
+        assert started.read_text() == START.format(module=module, name=service.name)
+
+
 def _module(path: Path, root: Path) -> str:
     parts = path.relative_to(root).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

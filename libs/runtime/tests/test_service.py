@@ -201,4 +201,13 @@ def test_a_running_service_answers_its_probes(start: Start):
         check=True,
     )
 
-    assert json.loads(said.stdout) == {"service": "router", "instance": 4, "pid": process.pid}
+    info = json.loads(said.stdout)
+    assert (info["service"], info["instance"], info["pid"]) == ("router", 4, process.pid)
+    assert info["version"]
+
+
+def test_armed_failpoints_are_told_at_start(start: Start):
+    process = start(mood="done", failpoints="router.first-row-wins=skip")
+    said, _ = process.communicate(timeout=20)
+
+    assert "log: failpoints are armed\n" in said

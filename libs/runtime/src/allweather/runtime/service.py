@@ -18,6 +18,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+from importlib.metadata import PackageNotFoundError, version
 from typing import Generic, NoReturn, Protocol, TypeVar
 
 import uvloop
@@ -51,7 +52,9 @@ class Service(Generic[S]):
         self.name = name
         self.settings = settings
         self.clock: Clock = SystemClock()
-        self.probes = Probes({"service": name, "instance": settings.instance, "pid": os.getpid()})
+        self.probes = Probes(
+            {"service": name, "version": _version(name), "instance": settings.instance, "pid": os.getpid()}
+        )
         self.stopping = asyncio.Event()
         self._stack = AsyncExitStack()
         self._tasks = asyncio.TaskGroup()
@@ -78,6 +81,8 @@ class Service(Generic[S]):
         async with self._stack:
             await self.own(self.probes.serving(self.settings.probe_host, self.settings.probe_port))
             log.info("service started", extra={"service": self.name, "probe_port": self.probes.port})
+            if self.failpoints:
+                log.warning("failpoints are armed", extra={"failpoints": repr(self.failpoints)})
             async with self._tasks:
                 await main(self)
                 self.stop()
@@ -154,6 +159,13 @@ def _signals(service: Service[S]) -> Generator[None]:
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+
+def _version(name: str) -> str:
+    try:
+        return version(f"allweather-{name}")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def _sole(error: Exception) -> Exception:
