@@ -183,6 +183,18 @@ def test_a_record_that_nobody_can_read_has_an_entry(value: bytes | None) -> None
     assert entry["digests"].get("value") == (digest(value) if value is not None else None)
 
 
+def test_an_event_without_a_slip_is_told_by_its_headers() -> None:
+    """A cancellation at the door, or the end of a dead letter, knows nothing but the request's id."""
+    example = EXAMPLES[EventType.CANCELLED]
+    value = json.dumps({"slip": None, "data": json.loads(example.value)["data"]}).encode()
+
+    entry = told(record_of(example.topic, value, dict(example.headers)))
+
+    assert entry["request_id"] == example.headers["ce_subject"]
+    assert entry["data"]["outcome"] == "cancelled"
+    assert "malformed" not in entry
+
+
 def test_data_of_an_unknown_event_is_not_copied() -> None:
     record = record_of_example(EXAMPLES[EventType.DISPATCHED])
     unknown = tuple((name, b"ai.request.pondered" if name == headers.CE_TYPE else v) for name, v in record.headers)

@@ -11,6 +11,7 @@ number with a fraction or an exponent is kept as its text), integers below 2^53 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, reduce
+from hashlib import sha256
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from allweather.messaging.types import Headers, Record
 
 VERSION: Final = 1
 LIMIT: Final = 8192
+FINGERPRINT_BYTES: Final = 16
 GAP: Final = "ai.audit.gap"
 """The type of an entry that stands for records which were gone before they could be read."""
 
@@ -37,7 +39,7 @@ _COPIED: Final = frozenset(
     {
         headers.DIALECT, headers.PRIORITY, headers.DEADLINE, headers.REGION, headers.DATA_CLASS, headers.REPLY_TOPIC,
         headers.OUTCOME, headers.STATUS, headers.MODEL, headers.DEPLOYMENT, headers.COST, headers.ATTEMPTS,
-        headers.CALL_ID, headers.REQUEST_ID, headers.DLQ_REASON, headers.DLT_TOPIC,
+        headers.CALL_ID, headers.REQUEST_ID, headers.REPLY_FALLBACK, headers.DLQ_REASON, headers.DLT_TOPIC,
     }
 )  # fmt: skip
 """Headers that are decision data; all others are in the digest only."""
@@ -162,6 +164,17 @@ def digest_of_headers(headers: Headers) -> str:
     return digest(_encoder.encode(headers))
 
 
+def fingerprint(record: Record) -> bytes:
+    """What an entry says of its record's bytes, in 16 bytes: equal to the entry's own, or the record differs."""
+    key = _digest_or_none(record.key) if _teller(record.topic) is _tell_submission else _key(record.key)
+    return fingerprint_of(digest_of_headers(record.headers), _digest_or_none(record.value), key, record.timestamp_ms)
+
+
+def fingerprint_of(headers: str | None, value: str | None, key: str | None, timestamp: int) -> bytes:
+    """The fingerprint made of what an entry says."""
+    return sha256(f"{headers}:{value}:{timestamp}:{key}".encode()).digest()[:FINGERPRINT_BYTES]
+
+
 def _tell_submission(record: Record, told: Mapping[str, str], fields: Fields) -> None:
     """A request: the topic says whose it is, and its id is derived as policy derives it."""
     tenant = topics.tenant_of_requests(record.topic.removesuffix(_DLQ))
@@ -199,16 +212,17 @@ def _tell_internal(record: Record, told: Mapping[str, str], fields: Fields) -> N
     """An envelope: the slip says whose it is, the data what was decided or measured."""
     try:
         envelope = decode(record.value)
-        cleared = fields["type"] == EventType.CLEARED
-        slip = (_cleared if cleared else _slip).decode(envelope.slip)
-        fields |= {"request_id": slip.request_id, "tenant": _name(slip.tenant), "slip": _slip_fields(slip)}
+        if bytes(envelope.slip) != b"null":
+            slip = (_cleared if fields["type"] == EventType.CLEARED else _slip).decode(envelope.slip)
+            fields |= {"request_id": slip.request_id, "tenant": _name(slip.tenant), "slip": _slip_fields(slip)}
         if fields["type"] in _DECISIONS:
             fields["data"] = _tamed(_data.decode(envelope.data))
         if bytes(envelope.response) != b"null":
             fields["digests"]["response"] = digest(envelope.response)
     except _UNREADABLE as error:
-        fields |= {"malformed": type(error).__name__}
-        fields["request_id"] = fields["request_id"] or _uuid(told.get(headers.CE_SUBJECT))
+        fields["malformed"] = type(error).__name__
+    if fields["request_id"] is None:  # a cancellation, or a dead letter's end: its headers know
+        fields["request_id"] = _uuid(told.get(headers.CE_SUBJECT))
 
 
 def _slip_fields(slip: _Slip) -> Fields:

@@ -59,8 +59,7 @@ class Publishing:
         for head in heads:
             await self._copy(head)
         now_s = self._clock.now_ms() // 1000
-        signed = [self._sign(head, now_s) for head in heads if self._due(head, now_s)]
-        await self._tables.seal(signed)
+        signed = await self._tables.seal([self._sign(head, now_s) for head in heads if self._due(head, now_s)])
         await self._publisher.publish([self._note(head) for head in signed])
         for head in signed:
             self._signed[head.shard] = head.size, head.signed_at_s

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
 from allweather.runtime.settings import Environment, ServiceSettings, WithPostgres
 
@@ -29,7 +30,16 @@ class Settings(WithPostgres, WithAuditKey, ServiceSettings):
     """What the sink is told."""
 
 
-class AuditorSettings(WithPostgres, WithAuditKey):
+class VerifierSettings(WithAuditKey):
+    """What a command is told that needs nothing but the public key.
+
+    Where a local stack runs, the file that it leaves speaks for variables that are not set.
+    """
+
+    model_config = SettingsConfigDict(env_file=".state/environment", extra="ignore")
+
+
+class AuditorSettings(WithPostgres, VerifierSettings):
     """What the auditor's commands are told: they read, and need no private key."""
 
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka brokers, host:port, comma-separated.")

@@ -36,6 +36,20 @@ _ADVANCE: Final = """
 INSERT INTO audit.offsets (topic, partition, next_offset) SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[])
 ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset
 """
+_PUBLISHED: Final = """
+UPDATE audit.trees SET published = greatest(published, sealed.size)
+FROM unnest($1::int[], $2::bigint[]) AS sealed (shard, size) WHERE trees.shard = sealed.shard
+"""
+_SEAL: Final = """
+INSERT INTO audit.checkpoints (shard, size, signed_at, note)
+SELECT * FROM unnest($1::int[], $2::bigint[], $3::timestamptz[], $4::text[]) AS sealed (shard, size, signed_at, note)
+WHERE NOT EXISTS (
+    SELECT FROM audit.checkpoints AS last
+    WHERE last.shard = sealed.shard AND last.size >= sealed.size
+    AND (last.size, last.signed_at) > (sealed.size, sealed.signed_at)
+)
+RETURNING shard
+"""
 _NEWEST: Final = """
 SELECT DISTINCT ON (shard) shard, size, signed_at FROM audit.checkpoints ORDER BY shard, size DESC, id DESC
 """
@@ -131,28 +145,22 @@ class Log:
         )
         return [(row["index"], row["entry"].encode()) for row in rows]
 
-    async def seal(self, signed: Sequence[SignedHead]) -> None:
-        """Store checkpoints, and that everything below them is copied to the topic."""
-        shards, sizes = [head.shard for head in signed], [head.size for head in signed]
-        times = [datetime.fromtimestamp(head.signed_at_s, UTC) for head in signed]
+    async def seal(self, signed: Sequence[SignedHead]) -> list[SignedHead]:
+        """Store checkpoints, and that all entries below them are copied to the topic; returns those that were stored.
 
-        async def write(connection: "Connection") -> None:
-            await connection.execute(
-                "UPDATE audit.trees SET published = greatest(published, sealed.size)"
-                " FROM unnest($1::int[], $2::bigint[]) AS sealed (shard, size) WHERE trees.shard = sealed.shard",
-                shards,
-                sizes,
-            )
-            await connection.execute(
-                "INSERT INTO audit.checkpoints (shard, size, signed_at, note)"
-                " SELECT * FROM unnest($1::int[], $2::bigint[], $3::timestamptz[], $4::text[])",
-                shards,
-                sizes,
-                times,
-                [head.note for head in signed],
-            )
+        One that is older than what another writer has stored meanwhile is not: the log never goes back.
+        """
+        by_shard = {head.shard: head for head in sorted(signed, key=lambda head: head.shard)}
+        shards, sizes = list(by_shard), [head.size for head in by_shard.values()]
+        times = [datetime.fromtimestamp(head.signed_at_s, UTC) for head in by_shard.values()]
+        notes = [head.note for head in by_shard.values()]
 
-        await self._postgres.transact(write)
+        async def write(connection: "Connection") -> list[SignedHead]:
+            await connection.execute(_PUBLISHED, shards, sizes)
+            stored = await connection.fetch(_SEAL, shards, sizes, times, notes)
+            return [by_shard[row["shard"]] for row in stored]
+
+        return await self._postgres.transact(write) if signed else []
 
     async def last_signed(self) -> Mapping[int, tuple[int, float]]:
         """For each shard the size and time (Unix, seconds) of its newest checkpoint."""
