@@ -16,7 +16,7 @@ from allweather.local.plan import Options
 from allweather.local.running import running
 from allweather.local.settings import LocalSettings
 
-_TIME_FACTOR = 10
+_TIME_FACTOR = 0.1
 
 
 def demo(
@@ -50,7 +50,9 @@ async def _demo(rate: float) -> Summary:
     shutil.rmtree(settings.state_dir, ignore_errors=True)
     options = Options(environment={"ALLWEATHER_TIME_FACTOR": str(_TIME_FACTOR)})
     with Screen() as screen:
-        screen.note(f"Breaker and slow-start times are divided by {_TIME_FACTOR} so that the story fits into minutes.")
+        screen.note(
+            f"Breaker and slow-start times are multiplied by {_TIME_FACTOR}, so that the story fits into minutes."
+        )
         async with running(settings, options, screen.note) as system, stage(system, settings, rate) as on:
             summary = await tell(on, screen)
             await _epilogue(on, summary)

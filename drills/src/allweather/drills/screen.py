@@ -56,7 +56,7 @@ class Screen:
 
     def note(self, line: str) -> None:
         """Something worth a line of its own."""
-        self._console.print(f"{self._elapsed()} {line}", highlight=False)
+        self._console.print(f"{self._elapsed()} {line}", highlight=False, markup=False, soft_wrap=True)
 
     def update(self, figures: Figures) -> None:
         self._figures = figures

@@ -22,7 +22,6 @@ from allweather.drills.journal import Journal
 from allweather.drills.load import Load
 from allweather.drills.screen import Figures, Screen
 from allweather.drills.summary import Summary, summarise
-from allweather.local.credentials import development_keys
 from allweather.local.running import Running
 from allweather.local.settings import LocalSettings
 from allweather.local.system import SERVICES
@@ -84,7 +83,7 @@ def _uuid(text: str | None) -> UUID | None:
 async def stage(system: Running, settings: LocalSettings, per_second: float) -> AsyncGenerator[Stage]:
     """Clients, simulator client and database connection over a running system."""
     ends = system.end_points
-    key = development_keys(system.credentials.keys_file)[TENANT]
+    key = system.credentials.key_of(TENANT)
     journal = Journal()
     sdk = AsyncOpenAI(base_url=f"{ends.http}/v1", api_key=key, max_retries=4, timeout=600)
     async with (
@@ -165,7 +164,7 @@ async def command(on: Stage, *arguments: str) -> tuple[int, str]:
         "ALLWEATHER_AUDIT_KEY_FILE": str(on.system.credentials.secret_file.with_name("audit.key")),
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "allweather.cli", *arguments, env=environment, stdout=asyncio.subprocess.PIPE
+        Path(sys.executable).with_name("allweather"), *arguments, env=environment, stdout=asyncio.subprocess.PIPE
     )
     out, _ = await process.communicate()
     return process.returncode or 0, out.decode()

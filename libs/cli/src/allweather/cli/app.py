@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 it failed (one line on standard error says why), 2 it was 
 
 import sys
 import traceback
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Annotated, Any, NoReturn
 
@@ -54,5 +55,15 @@ def allweather(
 def _complain(error: Exception) -> None:
     if "--debug" in sys.argv[1:]:
         traceback.print_exception(error)
-    kind = "" if isinstance(error, CommandFailed) else f"{type(error).__name__}: "
-    typer.echo(f"allweather: {kind}{error}", err=True)
+    for cause in _causes(error):
+        kind = "" if isinstance(cause, CommandFailed) else f"{type(cause).__name__}: "
+        typer.echo(f"allweather: {kind}{cause}", err=True)
+
+
+def _causes(error: Exception) -> Iterator[Exception]:
+    """What went wrong in itself: a group of errors says nothing that its members do not."""
+    if isinstance(error, ExceptionGroup):
+        for member in error.exceptions:
+            yield from _causes(member)
+    else:
+        yield error
