@@ -1,0 +1,1 @@
+"""What the door needs of Kafka, Postgres, Redis, files and sockets."""

@@ -1,0 +1,97 @@
+"""The HTTP server: uvicorn without its own signals and logs, and with a limit on the head of a request."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_LIMIT: Final = 64 << 10
+"""Bytes of a request's line and headers together."""
+
+
+class BoundedHead(HttpToolsProtocol):
+    """Ends a connection whose request head does not end within the limit: the parser itself would take any length."""
+
+    _head = 0
+    _in_head = True
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head += len(data)
+        super().data_received(data)
+        if self._in_head and self._head > HEAD_LIMIT and not self.transport.is_closing():
+            self.send_400_response("Request head too large.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self.headers) >= 100 or len(name) + len(value) > HEAD_LIMIT:
+            raise ValueError("more headers than any client sends")
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_head, self._head = True, 0
+        super().on_message_complete()
+
+
+class _Server(uvicorn.Server):
+    """Signals are the service's business."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Raise when the address is taken, instead of leaving the process without a word."""
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            raise OSError(f"cannot listen on {self.config.host}:{self.config.port}") from None
+
+    @property
+    def port(self) -> int:
+        return self.servers[0].sockets[0].getsockname()[1]
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, host: str, port: int, *, grace_s: float) -> AsyncGenerator[int]:
+    """Serve `app` while the block runs; yields the port. At its end open calls may finish for `grace_s` seconds."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=BoundedHead,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(grace_s),
+        backlog=4096,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(), name="http-server")
+    try:
+        yield await _listening(server, task)
+    finally:
+        server.should_exit = True
+        await asyncio.wait({task})
+    task.result()
+
+
+async def _listening(server: _Server, task: asyncio.Task[None]) -> int:
+    while not server.started:
+        if task.done():
+            task.result()
+            raise OSError("the HTTP server did not start")
+        await asyncio.sleep(0.01)
+    return server.port

@@ -1,0 +1,83 @@
+"""What the door reads of the router: its published views, nothing else."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection, Mapping
+from typing import Final
+from uuid import UUID
+
+from allweather.contracts.config import Configuration, Limits
+from allweather.ingest.replies import Reply, of_row
+from allweather.ingest.status import Status
+from allweather.runtime.postgres import DependencyAway, Postgres
+
+log = logging.getLogger(__name__)
+
+LOOK_S: Final = 2.0
+
+_OUTCOMES: Final = "SELECT request_id, settled::text AS settled, reply FROM router.outcomes WHERE request_id = ANY($1)"
+_PROGRESS: Final = "SELECT state FROM router.progress WHERE request_id = $1"
+_PARKING: Final = "SELECT tenant, requests, bytes FROM router.parking"
+
+
+class RouterViews:
+    """Looks requests up. Every call raises `DependencyAway` when Postgres cannot be used."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    async def outcomes(self, requests: Collection[UUID]) -> Mapping[UUID, Reply]:
+        """The outcomes of those requests that have one."""
+        rows = await self._postgres.run(lambda connection: connection.fetch(_OUTCOMES, list(requests)))
+        return {row["request_id"]: of_row(row["settled"], row["reply"] or b"") for row in rows}
+
+    async def status(self, request_id: UUID) -> Status:
+        """How far a request is. One that the router has not seen yet is pending: its id proves that it exists."""
+        settled = await self.outcomes([request_id])
+        if request_id in settled:
+            return Status("settled", settled[request_id])
+        state = await self._postgres.run(lambda connection: connection.fetchval(_PROGRESS, request_id))
+        return Status("parked" if state == "parked" else "pending")
+
+    async def parked(self) -> Mapping[str, tuple[int, int]]:
+        """Requests and bytes that wait for vendors, by tenant."""
+        rows = await self._postgres.run(lambda connection: connection.fetch(_PARKING))
+        return {row["tenant"]: (row["requests"], row["bytes"]) for row in rows}
+
+
+class ParkingLimits:
+    """Whether a tenant may have more waiting, as of the last look."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._limits: Mapping[str, Limits] = {tenant.id: tenant.limits for tenant in configuration.tenants}
+        self._parked: Mapping[str, tuple[int, int]] = {}
+        self._asked_at = 0.0
+
+    def full(self, tenant: str) -> str | None:
+        """Why nothing more of `tenant` can be taken, or None."""
+        self._asked_at = time.monotonic()
+        requests, size = self._parked.get(tenant, (0, 0))
+        limits = self._limits.get(tenant, Limits())
+        if requests < limits.parked_requests and size < limits.parked_bytes:
+            return None
+        return f"{requests} requests ({size >> 20} MiB) of yours wait for vendors already. Try again later."
+
+    def wanted_within(self, seconds: float) -> bool:
+        """Whether anybody has asked lately: without traffic nobody needs to look."""
+        return time.monotonic() - self._asked_at < seconds
+
+    def saw(self, parked: Mapping[str, tuple[int, int]]) -> None:
+        """Judge by this look from now on."""
+        self._parked = parked
+
+
+async def watch_parking(views: RouterViews, limits: ParkingLimits) -> None:
+    """Keep `limits` up to date while there is traffic, until cancelled. Without Postgres the last look counts."""
+    while True:
+        await asyncio.sleep(LOOK_S)
+        if limits.wanted_within(10 * LOOK_S):
+            try:
+                limits.saw(await views.parked())
+            except DependencyAway:
+                log.debug("parking cannot be looked up")

@@ -1,0 +1,82 @@
+"""What every door has in common: who is calling, what it is told when that goes wrong."""
+
+import logging
+from abc import ABC, abstractmethod
+from typing import Final
+
+from starlette.types import Receive, Scope, Send
+
+from allweather.contracts.errors import ApiError
+from allweather.ingest import http, refusals
+from allweather.ingest.http import CallerGone, Incoming
+from allweather.ingest.keys import Keyring
+from allweather.ingest.refusals import Refused
+from allweather.ingest.replies import Reply
+from allweather.telemetry.metrics import REPLY_DELIVERIES, REQUESTS_REFUSED, Door, Refusal
+
+log = logging.getLogger(__name__)
+
+_BUG: Final = ApiError(500, "server_error", "internal_error", "Something went wrong here, and it is not your fault.")
+
+
+class Call:
+    """One HTTP request while it is served."""
+
+    __slots__ = ("began", "incoming", "path_params", "receive", "request_id", "send", "tenant")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.incoming = Incoming(scope)
+        self.path_params: dict[str, str] = scope.get("path_params", {})
+        self.receive = receive
+        self.send = send
+        self.tenant = ""
+        self.request_id = ""
+        """The public id, once there is one."""
+        self.began = False
+        """Whether a response is under way, so that no other can be sent."""
+
+
+class DoorEndpoint(ABC):
+    """An ASGI application for one method of one path: authentication comes before anything of the body is read."""
+
+    def __init__(self, method: str, keyring: Keyring) -> None:
+        self._method = method
+        self._keyring = keyring
+
+    @abstractmethod
+    async def serve(self, call: Call) -> None:
+        """Answer an authenticated call. Raises `Refused` to say no."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call = Call(scope, receive, send)
+        try:
+            if scope["method"] != self._method:
+                raise refusals.wrong_method(self._method)
+            call.tenant = self._authenticated(call)
+            await self.serve(call)
+        except Refused as refused:
+            await _refuse(call, refused)
+        except (CallerGone, ConnectionError):
+            log.debug("caller has gone")
+        except Exception:
+            log.exception("a call failed", extra={"request_id": call.request_id, "tenant": call.tenant})
+            await _refuse(call, Refused(_BUG, close=True))
+
+    def _authenticated(self, call: Call) -> str:
+        tenant = self._keyring.tenant(call.incoming.only(b"authorization"))
+        if tenant is None:
+            raise refusals.unauthorized()
+        return tenant
+
+
+async def give(call: Call, reply: Reply) -> None:
+    """Answer with an outcome: its status, its exact bytes, and what is known of how it came about."""
+    call.began = True
+    REPLY_DELIVERIES.inc(Door("http", call.tenant))
+    await http.respond(call.send, reply.status, reply.body, [("x-request-id", call.request_id), *reply.http_headers])
+
+
+async def _refuse(call: Call, refused: Refused) -> None:
+    REQUESTS_REFUSED.inc(Refusal("http", call.tenant, refused.error.code or ""))
+    if not call.began:
+        await http.refuse(call.send, refused, call.request_id or refusals.new_call_id())

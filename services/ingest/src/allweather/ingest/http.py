@@ -1,0 +1,109 @@
+"""The little of ASGI that the door needs: headers, a bounded body, a response in two messages."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from starlette.types import Message, Receive, Scope, Send
+
+from allweather.contracts.json_text import syntax_fault
+from allweather.ingest import refusals
+
+BODY_LIMIT: Final = 32 << 20
+VALUE_LIMIT: Final = 512
+"""Bytes of one header that is passed on."""
+
+JSON: Final = "application/json"
+
+Headers = list[tuple[str, str]]
+
+
+class CallerGone(Exception):
+    """The caller closed the connection before its request was complete."""
+
+
+class Incoming:
+    """The headers of a request; names are in lower case."""
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, scope: Scope) -> None:
+        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+
+    def get(self, name: bytes) -> bytes | None:
+        """The value of a header. Raises `Refused` when it is there twice: two readers could choose differently."""
+        values = [value for given, value in self._headers if given == name]
+        if len(values) > 1:
+            raise refusals.invalid("duplicate_header", f"The header '{name.decode()}' is there {len(values)} times.")
+        return values[0] if values else None
+
+    def only(self, name: bytes) -> bytes | None:
+        """The value of a header, None when it is not there exactly once."""
+        values = [value for given, value in self._headers if given == name]
+        return values[0] if len(values) == 1 else None
+
+    def short(self, name: bytes) -> bytes | None:
+        """A header that is passed on. Raises `Refused` when it is too long for that."""
+        value = self.get(name)
+        if value is not None and len(value) > VALUE_LIMIT:
+            raise refusals.invalid("invalid_header", f"The header '{name.decode()}' is over {VALUE_LIMIT} bytes.")
+        return value
+
+
+async def read_body(incoming: Incoming, receive: Receive) -> bytes:
+    """The whole body. Raises `Refused` as soon as it is known to be too large or compressed."""
+    encoding = incoming.get(b"content-encoding")
+    if encoding not in {None, b"identity"}:
+        raise refusals.unsupported_encoding((encoding or b"")[:40].decode("ascii", "replace"))
+    declared = incoming.get(b"content-length") or b"0"
+    if declared.isdigit() and int(declared) > BODY_LIMIT:
+        raise refusals.too_large(BODY_LIMIT)
+    message = await receive()
+    if not message.get("more_body"):
+        return _part(message)
+    return await _rest(receive, bytearray(_part(message)))
+
+
+async def _rest(receive: Receive, body: bytearray) -> bytes:
+    more = True
+    while more:
+        message = await receive()
+        body += _part(message)
+        more = message.get("more_body", False)
+        if len(body) > BODY_LIMIT:
+            raise refusals.too_large(BODY_LIMIT)
+    return bytes(body)
+
+
+def _part(message: Message) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise CallerGone
+    part: bytes = message.get("body", b"")
+    return part
+
+
+def not_json(error: Exception, body: bytes) -> refusals.Refused:
+    """400 for a body that is no JSON, naming the line and column."""
+    if not body:
+        return refusals.invalid("empty_body", "The request has no body: expected a JSON object.")
+    return refusals.invalid("invalid_json", syntax_fault(error, body))
+
+
+async def respond(
+    send: Send, status: int, body: bytes, headers: Iterable[tuple[str, str]], *, close: bool = False
+) -> None:
+    """Send a whole JSON response."""
+    told = [("content-type", JSON), ("content-length", str(len(body))), *headers]
+    await begin(send, status, [*told, ("connection", "close")] if close else told)
+    await send({"type": "http.response.body", "body": body})
+
+
+async def begin(send: Send, status: int, headers: Headers) -> None:
+    """Send the status and the headers."""
+    raw = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+
+
+async def refuse(send: Send, refused: refusals.Refused, request_id: str) -> None:
+    """Send a refusal in the error envelope."""
+    headers = [("x-request-id", request_id), *refused.headers]
+    await respond(send, refused.error.status, refused.body, headers, close=refused.close)

@@ -1,0 +1,76 @@
+"""Outcomes as they reach the door: from a reply record, or from the router's view."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from allweather.contracts import headers
+from allweather.contracts.failures import OutcomeKind
+from allweather.contracts.records import Settled
+from allweather.messaging import Record
+
+_SHOWN: Final = {
+    headers.OUTCOME: "x-allweather-outcome",
+    headers.MODEL: "x-allweather-model",
+    headers.DEPLOYMENT: "x-allweather-deployment",
+    headers.PROCESSED_IN: "x-allweather-region",
+    headers.ATTEMPTS: "x-allweather-attempts",
+    headers.COST: "x-allweather-cost-usd",
+}
+"""Reply header -> HTTP header."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The outcome of a request: its exact bytes, and what is said beside them."""
+
+    status: int
+    body: bytes
+    said: Mapping[str, str]
+    """Reply headers by name, as `contracts.headers` has them."""
+
+    @property
+    def outcome(self) -> str:
+        return self.said.get(headers.OUTCOME, "")
+
+    @property
+    def call_id(self) -> str | None:
+        """The vendor call whose content this is."""
+        return self.said.get(headers.CALL_ID)
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether the body is a model's answer, a refusal by it included."""
+        return self.status < 400
+
+    @property
+    def http_headers(self) -> list[tuple[str, str]]:
+        """What an HTTP caller is told beside the body. Only a full parking lot is worth an automatic retry."""
+        shown = [(shown, self.said[name]) for name, shown in _SHOWN.items() if self.said.get(name)]
+        if self.outcome == OutcomeKind.OVER_LIMIT:
+            return [*shown, ("retry-after", "10")]
+        return shown if self.is_answer else [*shown, ("x-should-retry", "false")]
+
+
+def of_record(record: Record) -> Reply | None:
+    """The reply in a record of the door topic, None when it has no readable status."""
+    said = {name: value.decode("latin-1") for name, value in record.headers if value is not None}
+    status = said.get(headers.STATUS, "")
+    if not (status.isascii() and status.isdigit() and 200 <= int(status) <= 599):
+        return None
+    return Reply(int(status), record.value or b"", said)
+
+
+def of_row(settled: str, reply: bytes) -> Reply:
+    """The reply in a row of the router's view."""
+    stored = Settled.model_validate_json(settled)
+    said: dict[str, Any] = {
+        headers.OUTCOME: stored.outcome.value,
+        headers.MODEL: stored.model,
+        headers.DEPLOYMENT: stored.deployment,
+        headers.PROCESSED_IN: stored.processed_in,
+        headers.ATTEMPTS: stored.attempts,
+        headers.COST: stored.cost_usd,
+        headers.CALL_ID: stored.call_id,
+    }
+    return Reply(stored.status, reply, {name: str(value) for name, value in said.items() if value is not None})

@@ -1,0 +1,54 @@
+"""Which path is whose."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from allweather.contracts.config import Configuration
+from allweather.ingest import http, refusals
+from allweather.ingest.acceptance import Acceptance
+from allweather.ingest.doors.chat import ChatCompletions
+from allweather.ingest.doors.models import ListModels, ShowModel
+from allweather.ingest.doors.probes import PATHS, ProbeDoor
+from allweather.ingest.doors.requests import Cancel, Look, Statuses, Submit
+from allweather.ingest.doors.streamed import Patience
+from allweather.ingest.keys import Keyring
+from allweather.runtime.clock import Clock
+from allweather.runtime.probes import Probes
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What the doors are made of."""
+
+    configuration: Configuration
+    keyring: Keyring
+    acceptance: Acceptance
+    statuses: Statuses
+    probes: Probes
+    clock: Clock
+    patience: Patience
+    max_waiting: int
+
+
+def doors(house: House) -> ASGIApp:
+    """The ASGI application; the busiest path comes first."""
+    keyring, acceptance, clock = house.keyring, house.acceptance, house.clock
+    chat = ChatCompletions(keyring, acceptance, clock, patience=house.patience, max_waiting=house.max_waiting)
+    routes: Sequence[BaseRoute] = [
+        Route("/v1/chat/completions", chat),
+        Route("/v1/requests", Submit(keyring, acceptance, clock)),
+        Route("/v1/requests/{id}", Look(keyring, house.statuses, acceptance.secret)),
+        Route("/v1/requests/{id}/cancel", Cancel(keyring, acceptance, clock)),
+        Route("/v1/models", ListModels(keyring, house.configuration)),
+        Route("/v1/models/{id:path}", ShowModel(keyring, house.configuration)),
+        *(Route(path, ProbeDoor(house.probes).answer) for path in PATHS),
+    ]
+    return Router(routes, redirect_slashes=False, default=_nowhere)
+
+
+async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - the shape of ASGI
+    refused = refusals.not_found("There is nothing here. See /v1/chat/completions, /v1/requests and /v1/models.")
+    await http.refuse(send, refused, refusals.new_call_id())

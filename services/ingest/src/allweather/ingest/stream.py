@@ -1,0 +1,107 @@
+"""What a streaming caller is sent, decided event by event. Pure.
+
+The first call that has content is pinned: no other call's content is ever mixed in. The end marker goes out only when
+the reply names that very call and all of it has been sent; otherwise the caller gets a typed error with the id under
+which the full answer stays retrievable. A truncated answer is never presented as complete.
+"""
+
+from typing import Final
+
+from allweather.contracts.errors import ApiError
+from allweather.ingest import sse
+from allweather.ingest.deltas import Delta
+from allweather.ingest.replies import Reply
+
+_FINISHED: Final = '"finish_reason":"'
+_USAGE: Final = '"usage":{'
+
+
+class Stream:
+    """One caller's stream, from nothing to its end."""
+
+    def __init__(self, request_id: str, *, include_usage: bool) -> None:
+        self._request_id = request_id
+        self._include_usage = include_usage
+        self._call_id: str | None = None
+        self._next = 0
+        self._gap = False
+        self._finished = False
+        self._usage_seen = not include_usage
+        self._reply: Reply | None = None
+        self.ended = False
+
+    @property
+    def has_content(self) -> bool:
+        """Whether content of some call has been released to the caller."""
+        return self._call_id is not None
+
+    @property
+    def awaits_the_rest(self) -> bool:
+        """Whether the reply is here and the last deltas of its call are still to come."""
+        return self._reply is not None and not self.ended
+
+    def delta(self, delta: Delta) -> bytes:
+        """What a delta adds: nothing, if it is another call's, a repetition, or behind a gap."""
+        if self._call_id is None and delta.has_content and delta.sequence == 0:
+            self._call_id = delta.call_id
+        if delta.call_id != self._call_id or delta.sequence < self._next or self._gap:
+            return b""
+        if delta.sequence > self._next:
+            self._gap = True
+            return self._end_now()
+        self._next += 1
+        self._note(delta)
+        return sse.frame(delta.events) + (self._end_now() if self._reply and self._whole else b"")
+
+    def reply(self, reply: Reply) -> bytes:
+        """What the outcome adds: the end, or nothing while the last deltas are still to come."""
+        self._reply = reply
+        if not self.has_content:
+            return self._without_deltas(reply)
+        if reply.is_answer and reply.call_id == self._call_id and not self._whole and not self._gap:
+            return b""
+        return self._end_now()
+
+    def give_up(self, error: ApiError) -> bytes:
+        """The end for a caller who is not going to get the outcome on this stream."""
+        self.ended = True
+        return sse.error_event(error, self._request_id)
+
+    def rest_is_missing(self) -> bytes:
+        """The end when the last deltas have not come in time. A vendor may leave out the usage, which is no harm."""
+        self._usage_seen = True
+        return self._end_now()
+
+    @property
+    def _whole(self) -> bool:
+        return self._finished and self._usage_seen
+
+    def _note(self, delta: Delta) -> None:
+        """Mark the ends of an answer. Content cannot look like them: within a string the quotes are escaped."""
+        for event in delta.events:
+            self._finished = self._finished or _FINISHED in event
+            self._usage_seen = self._usage_seen or _USAGE in event
+
+    def _without_deltas(self, reply: Reply) -> bytes:
+        self.ended = True
+        if reply.is_answer:
+            return sse.frame(sse.chunks(reply.body, include_usage=self._include_usage)) + sse.DONE
+        return sse.error_event(sse.error_in(reply.body), self._request_id)
+
+    def _end_now(self) -> bytes:
+        """The end of a stream that has shown content."""
+        reply = self._reply
+        if reply is None:
+            return b""
+        self.ended = True
+        if reply.is_answer and reply.call_id == self._call_id and self._whole:
+            return sse.DONE
+        return sse.error_event(_broken(reply, self._call_id, self._request_id), self._request_id)
+
+
+def _broken(reply: Reply, call_id: str | None, request_id: str) -> ApiError:
+    if not reply.is_answer:
+        return sse.error_in(reply.body)
+    what = "is incomplete" if reply.call_id == call_id else "was begun by a call that has failed"
+    message = f"This stream {what}. The full answer: GET /v1/requests/{request_id}."
+    return ApiError(0, "server_error", "stream_interrupted", message)
