@@ -44,6 +44,10 @@ def crash() -> None:
     """Fall over."""
     raise RuntimeError("of its own")
 
+def several() -> None:
+    """Fall over in several places."""
+    raise ExceptionGroup("tasks", [ValueError("one"), ExceptionGroup("more", [KeyError("two")])])
+
 answer = 42
 '''
 
@@ -69,6 +73,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         EntryPoint("audit", "plug_tree:app", GROUP),
         EntryPoint("status", "plug_tree:status", GROUP),
         EntryPoint("crash", "plug_tree:crash", GROUP),
+        EntryPoint("several", "plug_tree:several", GROUP),
         EntryPoint("answer", "plug_tree:answer", GROUP),
         EntryPoint("broken", "plug_broken:app", GROUP),
         EntryPoint("garbled", "plug_garbled:app", GROUP),
@@ -136,6 +141,10 @@ def test_a_failed_command_says_one_line_and_exits_1(shell: Shell):
 
 def test_an_unforeseen_failure_is_one_line_too(shell: Shell):
     assert shell("crash") == Said(1, "", "allweather: RuntimeError: of its own\n")
+
+
+def test_of_several_failures_each_is_a_line(shell: Shell):
+    assert shell("several").err == "allweather: ValueError: one\nallweather: KeyError: 'two'\n"
 
 
 def test_debug_shows_where_a_failure_came_from(shell: Shell):

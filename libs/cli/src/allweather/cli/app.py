@@ -62,8 +62,8 @@ def _complain(error: Exception) -> None:
 
 def _causes(error: Exception) -> Iterator[Exception]:
     """What went wrong in itself: a group of errors says nothing that its members do not."""
-    if isinstance(error, ExceptionGroup):
-        for member in error.exceptions:
-            yield from _causes(member)
-    else:
+    members: tuple[Exception, ...] = getattr(error, "exceptions", ())
+    for member in members:
+        yield from _causes(member)
+    if not members:
         yield error
