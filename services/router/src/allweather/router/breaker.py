@@ -15,7 +15,7 @@ from allweather.contracts.failures import FailureKind
 
 Status = Literal["closed", "open", "half_open", "out"]
 
-_OUT = frozenset({FailureKind.MISCONFIGURED, FailureKind.AUTH_FAILED, FailureKind.QUOTA_EXHAUSTED})
+OUT = frozenset({FailureKind.MISCONFIGURED, FailureKind.AUTH_FAILED, FailureKind.QUOTA_EXHAUSTED})
 _SILENT = frozenset({FailureKind.RATE_LIMITED, FailureKind.NOT_CALLED, FailureKind.WORKER_LOST})
 """What says nothing of a deployment's own health."""
 
@@ -131,7 +131,7 @@ def _at(state: Breaker, now: int) -> Breaker:
 
 
 def _observed(state: Breaker, seen: Observation, settings: BreakerSettings) -> Breaker:
-    if seen.kind in _OUT:
+    if seen.kind in OUT:
         return _put_out(state, seen, settings)
     match state.status:
         case "closed":
@@ -232,7 +232,7 @@ def _percentile(state: Breaker, seen: Observation, settings: BreakerSettings) ->
         return state.p95_ms
     value = min(float(seen.first_token_ms), _slow_limit(state, settings))
     if state.p95_ms == 0:
-        return value
+        return min(value, settings.slow_ms / 4)
     return round(state.p95_ms * (1.0475 if value > state.p95_ms else 0.9975), 3)
 
 

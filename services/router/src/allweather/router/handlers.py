@@ -1,14 +1,17 @@
 """Records in, messages out: the router's decision for a batch, with everything that is written down first."""
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
+
+import msgspec
 
 from allweather.contracts.config import Configuration
 from allweather.contracts.records import AttemptResult, Dispatch, Ended, Parked, Released
 from allweather.contracts.slip import ReplyAddress
 from allweather.failpoints import OFF, Failpoints
-from allweather.messaging import Message, Outputs, Record, TopicPartition
+from allweather.messaging import Message, Outputs, PermanentError, Record, TopicPartition
 from allweather.router import arbitration, routing
 from allweather.router.arbitration import Carried, Plan
 from allweather.router.events import Occurrence
@@ -21,7 +24,7 @@ from allweather.router.parking import INLINE_BYTES, Parking
 from allweather.router.space import ParkingSpace
 from allweather.router.steps import OUTCOME_POSITION, VERDICT_POSITION, Key, Row, Step
 from allweather.runtime.clock import Clock
-from allweather.runtime.payloads import Payloads
+from allweather.runtime.payloads import PayloadCorrupt, PayloadMissing, Payloads
 
 
 class Steps(Protocol):
@@ -63,7 +66,7 @@ class DecideSteps:
         self._observed: dict[TopicPartition, int] = {}
 
     async def __call__(self, batch: Sequence[Record]) -> Outputs:
-        seen = [read(record) for record in batch]
+        seen = [await self._whole(read(record)) for record in batch]
         rows = await self._steps.load({key for each in seen for key in arbitration.keys(each)})
         self._observe(seen)
         self._failpoints.reach("router.before-steps")
@@ -76,6 +79,17 @@ class DecideSteps:
         messages += await self._answer_waiters(steps)
         messages += await self._answer_duplicates(duplicates)
         return Outputs(messages)
+
+    async def _whole(self, seen: Occurrence) -> Occurrence:
+        """With the response that was too large to travel in the record."""
+        reference = seen.event.response_ref if isinstance(seen.event, AttemptResult) else None
+        if reference is None:
+            return seen
+        try:
+            response = await self._payloads.get(reference)
+        except (PayloadMissing, PayloadCorrupt) as error:
+            raise PermanentError("the response is not in the payload store") from error
+        return replace(seen, response=msgspec.Raw(response))
 
     def _observe(self, batch: Iterable[Occurrence]) -> None:
         """Let the health board learn from results, from each once however often its record is delivered here."""

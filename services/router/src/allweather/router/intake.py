@@ -64,7 +64,7 @@ def _event(kind: str | None, envelope: Envelope) -> Event:
 
 def _attempted(envelope: Envelope) -> AttemptResult:
     result = envelope.read(AttemptResult)
-    if result.failure is None and _is_null(envelope.response):
+    if result.failure is None and result.response_ref is None and _is_null(envelope.response):
         raise MalformedRecord("an answered attempt without a response")
     return result
 

@@ -171,7 +171,7 @@ def _parked(slip: Slip, decision: RoutingDecision, now: Situation) -> Step:
 
 def _unservable(slip: Slip, reasons: frozenset[str], now: Situation) -> Step:
     """No candidate can ever serve it: an answer now is kinder than waiting until the deadline."""
-    if not routing.candidates(slip, now.config):
+    if routing.NO_ROUTE in reasons:
         text = f"There is no route or model '{slip.route}'."
         return _ended(slip, OutcomeKind.INVALID, text, now, code="model_not_found", param="model")
     if routing.CONTEXT in reasons:

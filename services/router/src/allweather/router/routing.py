@@ -24,6 +24,7 @@ RETRY_AFTER_CAP_MS: Final = 600_000
 REGION, VENDOR, CAPABILITY, CONTEXT = "region", "vendor", "capability", "context"
 FOR_EVER: Final = frozenset({REGION, VENDOR, CAPABILITY, CONTEXT})
 """Exclusions that no waiting changes."""
+NO_ROUTE: Final = "no_route"
 EPISODE_OVER: Final = "episode_over"
 
 
@@ -66,6 +67,8 @@ def is_probe(decision: RoutingDecision) -> bool:
 def never(decision: RoutingDecision) -> frozenset[str]:
     """Why no candidate can ever serve the request; empty when waiting may help."""
     reasons = frozenset(c.excluded or "" for c in decision.considered)
+    if not reasons:
+        return frozenset({NO_ROUTE})
     return reasons if reasons <= FOR_EVER else frozenset()
 
 

@@ -96,11 +96,12 @@ def attempted(dispatched: Message | Record, failure: FailureKind | None = None, 
         "call_id": f"call-{call.attempt_id}",
         "usage": None if failure else Usage(input_tokens=1_000, output_tokens=500),
     }
+    travels = failure is None and "response_ref" not in seen
     value = encode(
         envelope.slip,
         AttemptResult(**(given | seen)),
         body=envelope.body if failure else NOTHING,
-        response=NOTHING if failure else msgspec.Raw(RESPONSE),
+        response=msgspec.Raw(RESPONSE) if travels else NOTHING,
     )
     return _message(topics.RESULTS, EventType.ATTEMPTED, envelope.read_slip(), f"attempted-{call.n}", value)
 

@@ -1,0 +1,206 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from allweather.contracts import headers, ids, topics
+from allweather.contracts.records import Dispatch, Ended, EventType, Released, decode
+from allweather.contracts.slip import Priority, Slip, Verdict
+from allweather.failpoints import FailpointReached, Failpoints
+from allweather.messaging import Message, Record
+from allweather.router.fairness import DeficitRoundRobin
+from allweather.router.testing.records import BODY, T0, a_slip, attempted, cleared, ended
+from allweather.router.testing.world import World
+
+VENDORS = frozenset({"alpha", "beta", "gamma"})
+
+
+async def park(world: World, *slips: Slip) -> None:
+    """Submit requests while nobody can answer, then let every backoff pass and the vendors come back."""
+    world.board.lost_vendors = VENDORS
+    parked = await world.handle(*(cleared(slip) for slip in slips))
+    assert [message.topic for message in parked] == [topics.PARKED] * len(slips)
+    world.board.lost_vendors = frozenset()
+    world.clock.advance(60)
+
+
+def results(world: World, event: EventType) -> list[Record]:
+    return [r for r in world.broker.records(topics.RESULTS) if r.text(headers.CE_TYPE) == event]
+
+
+def released(world: World) -> list[Any]:
+    return [decode(record.value).read_slip().request_id for record in results(world, EventType.RELEASED)]
+
+
+def message(record: Record) -> Message:
+    return Message(record.topic, record.value, record.key, record.headers)
+
+
+async def test_a_released_request_goes_on_where_it_was(world: World):
+    slip = a_slip()
+    await park(world, slip)
+
+    assert await world.release.let_go()
+    (record,) = results(world, EventType.RELEASED)
+    (dispatched,) = await world.redeliver(record)
+
+    envelope = decode(record.value)
+    assert envelope.read(Released) == Released(n=1, released_at_ms=T0 + 60_000)
+    assert bytes(envelope.body) == BODY
+    assert record.text(headers.CE_ID) == ids.event_id(slip.request_id, "released-1")
+    assert decode(dispatched.value).read(Dispatch).episode == 2
+    assert decode(dispatched.value).read_slip().position == 2
+    assert await world.parked.queues() == []
+
+
+async def test_nothing_is_released_while_no_candidate_is_eligible(world: World):
+    await park(world, a_slip())
+    world.board.lost_vendors = VENDORS
+
+    assert not await world.release.let_go()
+    assert released(world) == []
+
+
+async def test_nothing_is_released_before_its_time(world: World):
+    world.board.lost_vendors = VENDORS
+    await world.handle(cleared(a_slip(parks=9)))
+    world.board.lost_vendors = frozenset()
+
+    assert not await world.release.let_go()
+
+
+async def test_a_request_that_nobody_can_serve_holds_up_nobody_else(world: World):
+    """One head of the queue is blocked by its region; the requests behind it are servable."""
+    blocked = a_slip("blocked", accepted_at_ms=T0 - 1, verdict=Verdict(effect="permit", vendors=("alpha",)))
+    await park(world, blocked, a_slip("servable"))
+    world.board.lost_vendors = frozenset({"alpha"})
+
+    await world.release.let_go()
+
+    assert released(world) == [a_slip("servable").request_id]
+
+
+async def test_interactive_requests_go_first_the_newest_before_the_others_and_bulk_ones_in_order(world: World):
+    bulk = [a_slip(f"b{i}", accepted_at_ms=T0 - 10 + i) for i in range(2)]
+    interactive = [a_slip(f"i{i}", accepted_at_ms=T0 + i, priority=Priority.INTERACTIVE) for i in range(2)]
+    await park(world, *bulk, *interactive)
+
+    while await world.release.let_go():
+        for record in results(world, EventType.RELEASED):
+            world.board.arrived(decode(record.value).read_slip().request_id)
+
+    order = [*reversed(interactive), *bulk]
+    assert released(world) == [slip.request_id for slip in order]
+
+
+async def test_tenants_are_served_in_turn_however_long_their_backlog(world: World):
+    """Half of eight calls at once are for parked requests: two for each of two tenants."""
+    long = [a_slip(f"l{i}", tenant="demo") for i in range(20)]
+    short = [a_slip(f"s{i}", tenant="other") for i in range(2)]
+    await park(world, *long, *short)
+
+    await world.release.let_go()
+
+    tenants = [decode(r.value).read_slip().tenant for r in results(world, EventType.RELEASED)]
+    assert sorted(tenants) == ["demo", "demo", "other", "other"]
+
+
+async def test_no_more_is_released_than_the_candidates_have_room_for(world: World):
+    await park(world, *(a_slip(f"ticket-{i}") for i in range(40)))
+
+    while await world.release.let_go():
+        pass
+
+    assert len(released(world)) == 3 * 4, "half of eight calls at once, at each of three deployments"
+
+
+async def test_released_requests_that_come_back_make_room_for_others(world: World):
+    await park(world, *(a_slip(f"ticket-{i}") for i in range(40)))
+    handled = 0
+    for _ in range(30):
+        await world.release.let_go()
+        records = results(world, EventType.RELEASED)[handled:]
+        handled += len(records)
+        dispatched = await world.redeliver(*records)
+        assert all(m.topic.startswith("ai.internal.dispatch.") for m in dispatched), "none is parked again"
+        await world.handle(*(attempted(m) for m in dispatched))
+
+    assert handled == 40
+    assert await world.parked.queues() == []
+
+
+async def test_a_crash_between_publishing_and_deleting_releases_twice_and_dispatches_once(world: World):
+    """R4: the row is deleted after the acknowledgement; the second release finds its step taken."""
+    await park(world, a_slip())
+    world.start(Failpoints.parse("release.after-publish=raise@1"))
+
+    with pytest.raises(FailpointReached):
+        await world.release.let_go()
+    await world.release.let_go()
+    first, second = results(world, EventType.RELEASED)
+
+    assert len(await world.redeliver(first)) == 1
+    assert await world.redeliver(second) == []
+
+
+async def test_a_request_expires_in_the_queue_by_a_record(world: World):
+    """R2: the sweeper says so on the results topic, and the router settles."""
+    await park(world, a_slip(deadline_ms=T0 + 30_000), a_slip("later", deadline_ms=T0 + 90_000))
+
+    await world.release.expire()
+    (record,) = results(world, EventType.EXPIRED)
+    (reply,) = await world.redeliver(record)
+
+    assert decode(record.value).read(Ended).at_ms == T0 + 60_000
+    assert dict(reply.headers)[headers.OUTCOME] == b"expired"
+    assert len(await world.parked.queues()) == 1
+    await world.release.let_go()
+    assert released(world) == [a_slip("later").request_id]
+
+
+async def test_a_cancelled_request_leaves_the_queue(world: World):
+    slip = a_slip()
+    await park(world, slip)
+
+    await world.handle(ended(slip, nameless=True))
+
+    assert await world.parked.queues() == []
+
+
+async def test_a_body_that_is_lost_ends_its_request(world: World):
+    large = b'{"messages":["' + b"x" * 70_000 + b'"]}'
+    world.board.lost_vendors = VENDORS
+    await world.handle(cleared(a_slip(), large))
+    world.board.lost_vendors = frozenset()
+    world.clock.advance(60)
+    world.payloads = type(world.payloads)()
+    world.start()
+
+    await world.release.let_go()
+    (record,) = results(world, EventType.DEAD_LETTERED)
+    (reply,) = await world.handle(message(record))
+
+    assert dict(reply.headers)[headers.OUTCOME] == b"dead_lettered"
+
+
+@given(st.lists(st.tuples(st.sets(st.sampled_from("abcd"), min_size=1), st.integers(0, 7)), max_size=60))
+def test_shares_never_exceed_the_room(turns: list[tuple[set[str], int]]):
+    fairness = DeficitRoundRobin()
+
+    for waiting, room in turns:
+        grants = fairness.grants(sorted(waiting), room)
+        assert sum(grants.values()) <= room
+        assert set(grants) <= waiting
+
+
+@given(st.integers(1, 5), st.integers(1, 9), st.integers(1, 60))
+def test_tenants_that_wait_all_the_time_get_the_same(tenants: int, room: int, turns: int):
+    fairness, got = DeficitRoundRobin(), dict.fromkeys([f"t{i}" for i in range(tenants)], 0)
+
+    for _ in range(turns):
+        for tenant, share in fairness.grants(list(got), room).items():
+            got[tenant] += share
+
+    assert max(got.values()) - min(got.values()) <= 2
+    assert sum(got.values()) >= turns * room - tenants
