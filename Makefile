@@ -59,3 +59,7 @@ down: install ## Stop what `make up` started
 .PHONY: status
 status: install ## Print one JSON object: addresses, a development key, every process (make -s status)
 	@$(BIN)/allweather status --json
+
+.PHONY: check-isolation
+check-isolation: install ## Each service with only the packages that it declares
+	$(BIN)/python tests/architecture/isolation.py

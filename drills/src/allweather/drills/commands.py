@@ -9,7 +9,8 @@ import typer
 
 from allweather.drills.evidence import Evidence
 from allweather.drills.screen import Screen, print_table
-from allweather.drills.story import Stage, command, stage, tell
+from allweather.drills.stage import Stage, stage
+from allweather.drills.story import command, tell
 from allweather.drills.summary import Summary
 from allweather.local.errors import StackError
 from allweather.local.plan import Options
@@ -53,8 +54,8 @@ async def _demo(rate: float) -> Summary:
         screen.note(
             f"Breaker and slow-start times are multiplied by {_TIME_FACTOR}, so that the story fits into minutes."
         )
-        async with running(settings, options, screen.note) as system, stage(system, settings, rate) as on:
-            summary = await tell(on, screen)
+        async with running(settings, options, screen.note) as system, stage(system, settings) as on:
+            summary = await tell(on, screen, rate)
             await _epilogue(on, summary)
     return summary
 

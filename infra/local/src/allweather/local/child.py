@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,10 @@ class Child:
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process and self._process.returncode is None else None
+
+    def amend(self, environment: Mapping[str, str]) -> None:
+        """Change variables; they count from the next start on."""
+        self.program = replace(self.program, environment={**self.program.environment, **environment})
 
     async def start(self) -> None:
         """Return when the program is ready, and keep it running from then on."""

@@ -74,6 +74,10 @@ class Supervisor:
         """Start a program again that was stopped or killed for good."""
         await self._children[name].start()
 
+    def amend(self, name: str, **environment: str) -> None:
+        """Change variables of one program; they count from its next start on."""
+        self._children[name].amend(environment)
+
     async def restart(self, name: str) -> None:
         await self.stop(name)
         await self.resume(name)
