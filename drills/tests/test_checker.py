@@ -88,6 +88,11 @@ def test_a_clean_run_shows_no_violation() -> None:
         pytest.param("P4", replace(CLEAN, calls=(VendorCall(ATTEMPT, "anthropic", 90),)), id="called too early"),
         pytest.param("P4", replace(CLEAN, calls=CLEAN.calls * 7), id="too many calls"),
         pytest.param("P4", replace(CLEAN, calls=CLEAN.calls * 2), id="repeated without a crash"),
+        pytest.param(
+            "P4",
+            replace(CLEAN, dispatched=(replace(CLEAN.dispatched[0], timestamp_ms=301),), calls=()),
+            id="dispatched after the outcome",
+        ),
         pytest.param("P5", replace(CLEAN, cleared=(replace(CLEAN.cleared[0], permit=False),)), id="denied"),
         pytest.param(
             "P5", replace(CLEAN, cleared=(replace(CLEAN.cleared[0], regions=frozenset({"us"})),)), id="wrong region"

@@ -114,9 +114,24 @@ def every_call_was_dispatched_first(e: Evidence) -> Breaches:
     for (request, episode), count in calls.items():
         if count > CALLS_PER_EPISODE + e.worker_crashes:
             yield request, f"caused {count} calls in episode {episode}, with {e.worker_crashes} crashes"
+    yield from _dispatched_after_the_outcome(e)
     extra = sum(count - 1 for count in Counter(c.attempt_id for c in e.calls).values())
     if extra > 64 * e.worker_crashes:
         yield None, f"{extra} calls were repeated, more than {e.worker_crashes} crashes with 64 calls in flight explain"
+
+
+def _dispatched_after_the_outcome(e: Evidence) -> Breaches:
+    answered: dict[UUID, int] = {}
+    for reply in e.replies:
+        if not reply.conflict:
+            answered[reply.request_id] = min(reply.timestamp_ms, answered.get(reply.request_id, reply.timestamp_ms))
+    first: dict[UUID, Dispatched] = {}
+    for dispatch in sorted(e.dispatched, key=lambda d: d.timestamp_ms):
+        first.setdefault(dispatch.attempt_id, dispatch)
+    for dispatch in first.values():
+        late = dispatch.timestamp_ms - answered.get(dispatch.request_id, dispatch.timestamp_ms)
+        if late > 0:
+            yield dispatch.request_id, f"attempt {dispatch.n} was dispatched {late} ms after the reply was sent"
 
 
 def no_call_against_the_verdict(e: Evidence) -> Breaches:

@@ -25,6 +25,7 @@ Point = Literal[
     "worker.before-call",  # the claim is held, the vendor has not been called
     "worker.after-response",  # the vendor has answered, the result is not published
     "worker.after-publish",  # the result is acknowledged, the claim is not marked done
+    "policy.before-publish",  # the verdicts are decided, none is sent
     "policy.after-publish",  # the verdicts are acknowledged, the offsets are not committed
     "ingest.after-publish",  # the request is acknowledged, the client has not been told
     "audit.before-commit",  # entries and frontier are written in an open transaction

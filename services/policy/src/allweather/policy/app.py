@@ -58,7 +58,7 @@ def _consumer(service: Service[Settings], broker: Broker, handler: BatchHandler,
         ),
         metrics=metrics,
         failpoints=service.failpoints,
-        points=Points(after_publish="policy.after-publish"),
+        points=Points(before_publish="policy.before-publish", after_publish="policy.after-publish"),
     )
 
 

@@ -1,0 +1,44 @@
+"""One whole system for all end-to-end tests: real Kafka, Postgres and Valkey, simulators, every service a process."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from allweather.drills.acts import NORMAL
+from allweather.drills.stage import Stage, stage
+from allweather.local.plan import Options
+from allweather.local.running import Running, running
+from allweather.local.settings import LocalSettings
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker("e2e")
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> LocalSettings:
+    state = tmp_path_factory.mktemp("system")
+    return LocalSettings(state_dir=state, port_base=0, vendors="simulated")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def system(settings: LocalSettings) -> AsyncGenerator[Running]:
+    """The running system. Breaker and slow-start times are a tenth of what they are in operation."""
+    options = Options(durable=False, environment={"ALLWEATHER_TIME_FACTOR": "0.1"})
+    async with running(settings, options, lambda _line: None) as up:
+        yield up
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def on(system: Running, settings: LocalSettings) -> AsyncGenerator[Stage]:
+    """A fresh stage on the system: vendors well, an empty journal."""
+    async with stage(system, settings) as ready:
+        await ready.simulator.put_faults(*NORMAL)
+        yield ready
+        await ready.simulator.put_faults()
