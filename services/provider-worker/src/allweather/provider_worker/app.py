@@ -50,7 +50,7 @@ async def main(service: Service[Settings]) -> None:
     service.probes.register("payloads", payloads.ping)
 
     def deltas(work: Work, call_id: str) -> KafkaDeltas:
-        return KafkaDeltas(broker.publisher, service.clock, work.slip, call_id)
+        return KafkaDeltas(broker.publisher, service.clock, work, call_id)
 
     vendor = configuration.vendor(settings.vendor)
     call = VendorCall(vendors, VENDORS[vendor.api], service.clock.now_ms)

@@ -80,12 +80,13 @@ def message(work: Work, ended: AttemptResult, response: bytes | None = None) -> 
         body=work.envelope.body if tries_again else NOTHING,
         response=NOTHING if response is None else msgspec.Raw(response),
     )
-    given = event_headers(work.slip, EventType.ATTEMPTED, f"attempted-{ended.n}", ended.ended_at_ms)
+    step = f"attempted-{ended.n}"
+    given = event_headers(work.slip, EventType.ATTEMPTED, step, ended.ended_at_ms, cause=work.record)
     return Message(topics.RESULTS, value, work.record.key, given)
 
 
-def event_headers(slip: Slip, event: EventType, step: str, at_ms: int) -> Headers:
-    """The CloudEvents headers of a record about the slip's request."""
+def event_headers(slip: Slip, event: EventType, step: str, at_ms: int, *, cause: Record) -> Headers:
+    """The CloudEvents headers of a record about the slip's request, which `cause` has led to."""
     return (
         (headers.CONTENT_TYPE, b"application/json"),
         (headers.CE_SPECVERSION, b"1.0"),
@@ -95,6 +96,7 @@ def event_headers(slip: Slip, event: EventType, step: str, at_ms: int) -> Header
         (headers.CE_TIME, iso_time(at_ms).encode()),
         (headers.CE_SUBJECT, str(slip.request_id).encode()),
         (headers.CE_TENANT, slip.tenant.encode()),
+        (headers.CE_CAUSATION, cause.header(headers.CE_ID)),
     )
 
 
@@ -106,5 +108,5 @@ def dead_lettered(record: Record, reason: str) -> Sequence[Message]:
     except MalformedRecord:
         return ()
     ended: Model = Ended(outcome=OutcomeKind.DEAD_LETTERED, reason=reason, at_ms=record.timestamp_ms)
-    given = event_headers(slip, EventType.DEAD_LETTERED, "dead-lettered", record.timestamp_ms)
+    given = event_headers(slip, EventType.DEAD_LETTERED, "dead-lettered", record.timestamp_ms, cause=record)
     return (Message(topics.RESULTS, encode(envelope.slip, ended), record.key, given),)

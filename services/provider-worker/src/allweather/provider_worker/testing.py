@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from pydantic import SecretStr
 
-from allweather.contracts import config, ids, topics
+from allweather.contracts import config, headers, ids, topics
 from allweather.contracts.model import digest
 from allweather.contracts.records import AttemptResult, Delta, Dispatch, RoutingDecision, decode, encode
 from allweather.contracts.slip import Priority, ReplyAddress, Slip, Verdict
@@ -72,7 +72,13 @@ def dispatch_record(deployment: str, body: dict[str, Any] | None = None, *, offs
     )
     value = encode(slip, dispatch, body=changes.get("raw_body", msgspec.Raw(raw)))
     return Record(
-        topics.dispatch(dispatch.vendor), 0, offset, changes.get("queued_at_ms", now_ms), str(request).encode(), value
+        topics.dispatch(dispatch.vendor),
+        0,
+        offset,
+        changes.get("queued_at_ms", now_ms),
+        str(request).encode(),
+        value,
+        ((headers.CE_ID, ids.event_id(request, "attempt-1").encode()),),
     )
 
 
@@ -120,7 +126,7 @@ class Bench:
         broker = MemoryBroker({topics.DELTAS: 4, topics.deltas("demo"): 4})
 
         def deltas(work: Work, call_id: str) -> KafkaDeltas:
-            return KafkaDeltas(broker.publisher, clock, work.slip, call_id)
+            return KafkaDeltas(broker.publisher, clock, work, call_id)
 
         equipped = stations(self.configuration, settings) if equipment is None else equipment
         call = VendorCall(self.transport, VENDORS[known.api], clock.now_ms)

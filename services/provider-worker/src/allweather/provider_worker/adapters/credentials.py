@@ -1,14 +1,15 @@
 """Credentials, in the memory of this process only: a fixed key, or Google tokens that are fetched and kept fresh."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-import google.auth
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request
+from google.oauth2 import credentials, service_account
 
 from allweather.contracts.failures import FailureKind
 from allweather.provider_worker.settings import Lacking
@@ -57,9 +58,10 @@ class FixedKey:
 class GoogleToken:
     """Access tokens for the account of a credential file, fetched in a thread and kept until shortly before expiry."""
 
-    def __init__(self, path: Path) -> None:
-        self._account: Any
-        self._account, self.project = _load(path)
+    def __init__(self, info: dict[str, Any]) -> None:
+        """The account that `info` describes. Raises KeyError or ValueError when it describes none."""
+        self._account = _account(info)
+        self.project: str | None = info.get("project_id")
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -86,6 +88,18 @@ class GoogleToken:
             raise failed(FailureKind.AUTH_FAILED, "Google gave no access token.", code="no_token") from None
 
 
+def _account(info: dict[str, Any]) -> Any:
+    """Other kinds (such as external accounts) may name programs to run: they are not taken."""
+    untyped: Any = {"service_account": service_account.Credentials, "authorized_user": credentials.Credentials}
+    match info["type"]:
+        case "service_account" as kind:
+            return untyped[kind].from_service_account_info(info, scopes=SCOPES)
+        case "authorized_user" as kind:
+            return untyped[kind].from_authorized_user_info(info, scopes=SCOPES)
+        case kind:
+            raise ValueError(f"accounts of the type {kind} are not taken")
+
+
 def from_file(path: Path) -> Credential:
     """The credential in a file: JSON of a Google account, else a key and nothing but a key.
 
@@ -93,11 +107,6 @@ def from_file(path: Path) -> Credential:
     """
     try:
         content = path.read_text().strip()
-        return GoogleToken(path) if content.startswith("{") else FixedKey(content)
-    except (OSError, ValueError, GoogleAuthError) as error:
+        return GoogleToken(json.loads(content)) if content.startswith("{") else FixedKey(content)
+    except (OSError, ValueError, KeyError) as error:
         raise Lacking(f"{path.name} is not a credential ({type(error).__name__})") from None
-
-
-def _load(path: Path) -> tuple[Any, str | None]:
-    untyped: Any = google.auth
-    return untyped.load_credentials_from_file(str(path), scopes=SCOPES)

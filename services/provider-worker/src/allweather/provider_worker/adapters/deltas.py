@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from allweather.contracts import headers, topics
 from allweather.contracts.records import EventType
-from allweather.contracts.slip import Slip
 from allweather.messaging import Message, MessagingError, Publisher
 from allweather.provider_worker.deltas import DeltasLost
 from allweather.provider_worker.results import event_headers
+from allweather.provider_worker.work import Work
 from allweather.runtime.clock import Clock
 
 PUBLISH_TIMEOUT_S = 5.0
@@ -16,8 +16,9 @@ PUBLISH_TIMEOUT_S = 5.0
 class KafkaDeltas:
     """The deltas of one call: to the partition of the HTTP door that waits, or to the tenant's own topic."""
 
-    def __init__(self, publisher: Publisher, clock: Clock, slip: Slip, call_id: str) -> None:
-        self._publisher, self._clock, self._slip, self._call_id = publisher, clock, slip, call_id
+    def __init__(self, publisher: Publisher, clock: Clock, work: Work, call_id: str) -> None:
+        self._publisher, self._clock, self._work, self._call_id = publisher, clock, work, call_id
+        slip = work.slip
         at_door = slip.reply.door is not None
         self._topic = topics.DELTAS if at_door else topics.deltas(slip.tenant)
         self._partition = slip.reply.partition if at_door else None
@@ -31,9 +32,10 @@ class KafkaDeltas:
 
     def _message(self, sequence: int, value: bytes) -> Message:
         step = f"delta-{self._call_id}-{sequence}"
+        slip, cause = self._work.slip, self._work.record
         given = (
-            *event_headers(self._slip, EventType.DELTA, step, self._clock.now_ms()),
+            *event_headers(slip, EventType.DELTA, step, self._clock.now_ms(), cause=cause),
             (headers.CALL_ID, self._call_id.encode()),
             (headers.DELTA_SEQUENCE, str(sequence).encode()),
         )
-        return Message(self._topic, value, str(self._slip.request_id).encode(), given, self._partition)
+        return Message(self._topic, value, str(slip.request_id).encode(), given, self._partition)
