@@ -42,7 +42,7 @@ class KafkaReader:
         waiting = set(ends)
         while waiting:
             for record in await self.poll(timeout=1.0, max_records=_AT_ONCE):
-                if record.offset < ends[record.position]:
+                if record.offset < ends.get(record.position, 0):  # what was empty may have grown since
                     yield record
             waiting = {at for at in waiting if await self._consumer.position(at) < ends[at]}
 
