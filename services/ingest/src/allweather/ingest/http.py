@@ -1,5 +1,6 @@
 """The little of ASGI that the door needs: headers, a bounded body, a response in two messages."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -24,22 +25,22 @@ class CallerGone(Exception):
 class Incoming:
     """The headers of a request; names are in lower case."""
 
-    __slots__ = ("_headers",)
+    __slots__ = ("_headers", "_repeated")
 
     def __init__(self, scope: Scope) -> None:
-        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+        given: list[tuple[bytes, bytes]] = scope["headers"]
+        self._headers = dict(given)
+        self._repeated = _repeated(given) if len(self._headers) < len(given) else frozenset[bytes]()
 
     def get(self, name: bytes) -> bytes | None:
         """The value of a header. Raises `Refused` when it is there twice: two readers could choose differently."""
-        values = [value for given, value in self._headers if given == name]
-        if len(values) > 1:
-            raise refusals.invalid("duplicate_header", f"The header '{name.decode()}' is there {len(values)} times.")
-        return values[0] if values else None
+        if name in self._repeated:
+            raise refusals.invalid("duplicate_header", f"The header '{name.decode()}' is there more than once.")
+        return self._headers.get(name)
 
     def only(self, name: bytes) -> bytes | None:
         """The value of a header, None when it is not there exactly once."""
-        values = [value for given, value in self._headers if given == name]
-        return values[0] if len(values) == 1 else None
+        return None if name in self._repeated else self._headers.get(name)
 
     def short(self, name: bytes) -> bytes | None:
         """A header that is passed on. Raises `Refused` when it is too long for that."""
@@ -47,6 +48,11 @@ class Incoming:
         if value is not None and len(value) > VALUE_LIMIT:
             raise refusals.invalid("invalid_header", f"The header '{name.decode()}' is over {VALUE_LIMIT} bytes.")
         return value
+
+
+def _repeated(given: list[tuple[bytes, bytes]]) -> frozenset[bytes]:
+    counts = Counter(name for name, _ in given)
+    return frozenset(name for name, count in counts.items() if count > 1)
 
 
 async def read_body(incoming: Incoming, receive: Receive) -> bytes:

@@ -95,7 +95,7 @@ def _verdict(policy: Policy, subject: Subject) -> Verdict:
 
 def _held(rules: RuleSet, index: int, subject: Subject) -> str:
     try:
-        return "holds" if rules.conditions[index].holds(subject.facts()) else "does not hold"
+        return "holds" if rules.conditions[index].holds(subject.facts(rules.names)) else "does not hold"
     except ConditionFailed as failure:
         return f"has no answer: {failure}"
 

@@ -49,13 +49,15 @@ class Facts:
 class Condition:
     """One compiled condition."""
 
-    __slots__ = ("_program", "source")
+    __slots__ = ("_program", "names", "source")
 
     def __init__(self, source: str, known: frozenset[str]) -> None:
         """Compile `source`, which may name the variables in `known`. Raises `InvalidCondition`."""
         self.source = source
         self._program = _compiled(source)
         _check_names(self._program, source, known)
+        self.names = known & set(self._program.variables())
+        """The variables that it looks at."""
 
     def holds(self, facts: Facts) -> bool:
         """Whether it holds. Raises `ConditionFailed` when it cannot be evaluated or is no yes-or-no question."""

@@ -3,7 +3,6 @@
 Pure. `policy_digest` names the rules and the configuration with which the decision can be made again.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from allweather.contracts.config import Configuration, Deployment, Route
@@ -41,14 +40,11 @@ class Policy:
         verdict = evaluate(self.rules, subject, at_ms=at_ms)
         if verdict.effect != "permit":
             return verdict
-        permitted = [d for d in self._candidates(route) if _within(verdict, d)]
+        permitted = _permitted(verdict, [self.configuration.deployment(c) for c in route.candidates])
         if not permitted:
             return self._refused("deny", _out_of_reach(route, verdict), at_ms, verdict.rules)
         _check_capabilities(route, permitted, subject.capabilities)
         return verdict
-
-    def _candidates(self, route: Route) -> Iterable[Deployment]:
-        return map(self.configuration.deployment, route.candidates)
 
     def _refused(self, effect: str, fault: Invalid, at_ms: int, rules: tuple[str, ...] = ()) -> Verdict:
         return Verdict(
@@ -62,10 +58,13 @@ class Policy:
         )
 
 
-def _within(verdict: Verdict, deployment: Deployment) -> bool:
-    """Whether the verdict's obligations permit the deployment."""
-    here = verdict.regions is None or deployment.processed_in in verdict.regions
-    return here and (verdict.vendors is None or deployment.vendor in verdict.vendors)
+def _permitted(verdict: Verdict, candidates: list[Deployment]) -> list[Deployment]:
+    """The candidates that lie within the verdict's obligations."""
+    if verdict.regions is not None:
+        candidates = [d for d in candidates if d.processed_in in verdict.regions]
+    if verdict.vendors is not None:
+        candidates = [d for d in candidates if d.vendor in verdict.vendors]
+    return candidates
 
 
 def _unknown(route: str, configuration: Configuration) -> Invalid:

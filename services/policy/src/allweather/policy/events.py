@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from allweather.contracts import headers
-from allweather.messaging import Record
+from allweather.policy.given import Given
 from allweather.policy.invalid import Invalid
 
 _STRUCTURED = b"application/cloudevents"
@@ -34,14 +34,14 @@ class _Structured(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Structured)
 
 
-def read(record: Record) -> Event:
+def read(given: Given, value: bytes | None) -> Event:
     """The event in a request record. Raises `Invalid`."""
-    content_type = (record.header(headers.CONTENT_TYPE) or b"").strip().lower()
+    content_type = (given.raw(headers.CONTENT_TYPE) or b"").strip().lower()
     if content_type.startswith(_BATCH):
         raise Invalid("unsupported_event", "Batches of CloudEvents are not supported: send one event in each record.")
     if content_type.startswith(_STRUCTURED):
-        return _structured(record.value)
-    return Event(record.text(headers.CE_ID) or None, record.value or b"")
+        return _structured(value)
+    return Event(given.text(headers.CE_ID) or None, value or b"")
 
 
 def _structured(value: bytes | None) -> Event:

@@ -148,7 +148,7 @@ def _faults(
 
 def _condition_faults(file: _File, rule: Rule, node: Node | None) -> Iterator[Fault]:
     try:
-        Condition(rule.when, VARIABLES).holds(_SAMPLE.facts())
+        Condition(rule.when, VARIABLES).holds(_SAMPLE.facts(VARIABLES))
     except InvalidCondition as error:
         assert node is not None, "the default condition compiles"
         line, column = _within(file.text, node, error.line, error.column)

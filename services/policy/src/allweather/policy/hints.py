@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from allweather.contracts import headers
 from allweather.contracts.deadlines import EXPECTED, PARK_LIMIT_MS, deadline_ms
 from allweather.contracts.slip import Dialect, Priority
-from allweather.messaging import Record
+from allweather.policy.given import Given
 from allweather.policy.invalid import Faults, Invalid, quoted
 
 MAX_REGIONS: Final = 16
@@ -28,24 +28,24 @@ class Hints:
     data_class: str | None
 
 
-def read(record: Record, faults: Faults) -> Hints:
+def read(given: Given, accepted_at_ms: int, faults: Faults) -> Hints:
     """The hints; one that cannot be understood is a fault, never ignored."""
-    latest = record.timestamp_ms + PARK_LIMIT_MS
+    latest = accepted_at_ms + PARK_LIMIT_MS
     return Hints(
-        dialect=faults.guard(lambda: _dialect(record), Dialect.OPENAI_CHAT),
-        priority=faults.guard(lambda: _one_of(record, headers.PRIORITY, Priority.BULK), Priority.BULK),
-        deadline_ms=faults.guard(lambda: _deadline(record, latest), latest),
-        regions=faults.guard(lambda: _regions(record), ()),
-        data_class=faults.guard(lambda: _data_class(record), None),
+        dialect=faults.guard(lambda: _dialect(given), Dialect.OPENAI_CHAT),
+        priority=faults.guard(lambda: _one_of(given, headers.PRIORITY, Priority.BULK), Priority.BULK),
+        deadline_ms=faults.guard(lambda: _deadline(given, accepted_at_ms, latest), latest),
+        regions=faults.guard(lambda: _regions(given), ()),
+        data_class=faults.guard(lambda: _data_class(given), None),
     )
 
 
-def _dialect(record: Record) -> Dialect:
-    return _one_of(record, headers.DIALECT, Dialect.OPENAI_CHAT, code="unknown_dialect")
+def _dialect(given: Given) -> Dialect:
+    return _one_of(given, headers.DIALECT, Dialect.OPENAI_CHAT, code="unknown_dialect")
 
 
-def _one_of(record: Record, name: str, default: E, code: str = "invalid_header") -> E:
-    text = _text(record, name)
+def _one_of(given: Given, name: str, default: E, code: str = "invalid_header") -> E:
+    text = _text(given, name)
     if not text:
         return default
     try:
@@ -55,23 +55,23 @@ def _one_of(record: Record, name: str, default: E, code: str = "invalid_header")
         raise Invalid(code, f"{name} is {quoted(text)}; known: {known}.", name) from None
 
 
-def _deadline(record: Record, default: int) -> int:
-    text = _text(record, headers.DEADLINE)
+def _deadline(given: Given, accepted_at_ms: int, default: int) -> int:
+    text = _text(given, headers.DEADLINE)
     if not text:
         return default
     try:
-        deadline = deadline_ms(text, record.timestamp_ms)
+        deadline = deadline_ms(text, accepted_at_ms)
     except (ValueError, OverflowError):
         reason = f"{headers.DEADLINE} is {quoted(text)}; expected {EXPECTED}."
         raise Invalid("invalid_header", reason, headers.DEADLINE) from None
-    if deadline <= record.timestamp_ms:
+    if deadline <= accepted_at_ms:
         reason = f"The deadline {quoted(text)} had passed when the request was accepted."
         raise Invalid("deadline_in_past", reason, headers.DEADLINE)
     return deadline
 
 
-def _regions(record: Record) -> tuple[str, ...]:
-    text = _text(record, headers.REGION)
+def _regions(given: Given) -> tuple[str, ...]:
+    text = _text(given, headers.REGION)
     names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(","))) if text else ()
     if len(names) > MAX_REGIONS or not all(_NAME.fullmatch(name) for name in names):
         expected = f"at most {MAX_REGIONS} places such as 'eu', separated by commas"
@@ -79,8 +79,8 @@ def _regions(record: Record) -> tuple[str, ...]:
     return names
 
 
-def _data_class(record: Record) -> str | None:
-    text = _text(record, headers.DATA_CLASS)
+def _data_class(given: Given) -> str | None:
+    text = _text(given, headers.DATA_CLASS)
     if text and not _NAME.fullmatch(text):
         expected = "up to 63 lower-case letters, digits, dots, dashes and underscores"
         reason = f"{headers.DATA_CLASS} is {quoted(text)}; expected {expected}."
@@ -88,8 +88,8 @@ def _data_class(record: Record) -> str | None:
     return text or None
 
 
-def _text(record: Record, name: str) -> str:
-    value = record.header(name)
+def _text(given: Given, name: str) -> str:
+    value = given.raw(name)
     try:
         return (value or b"").decode().strip()
     except UnicodeDecodeError:

@@ -13,6 +13,7 @@ from allweather.messaging import Record
 from allweather.policy import events, hints, reply
 from allweather.policy.dialects import READERS
 from allweather.policy.dialects.asked import Asked
+from allweather.policy.given import Given
 from allweather.policy.invalid import Faults, Invalid
 from allweather.policy.rules import Subject
 
@@ -27,6 +28,7 @@ class Identity:
     """Which request a record submits: derived, so that every delivery and every replay names the same one."""
 
     record: Record
+    given: Given
     tenant: str
     request_id: UUID
     event: events.Event
@@ -108,21 +110,21 @@ _NOTHING_ASKED: Final = Asked.nothing()
 
 def identify(record: Record, secret: bytes) -> Identity:
     """Which request this record submits, for which tenant. The topic says who asks."""
-    faults = Faults()
+    faults, given = Faults(), Given(record)
     tenant = topics.tenant_of_requests(record.topic)
-    event = faults.guard(lambda: events.read(record), events.Event(None, b""))
-    key = record.text(headers.IDEMPOTENCY_KEY) or event.id or _position(record)
+    event = faults.guard(lambda: events.read(given, record.value), events.Event(None, b""))
+    key = given.text(headers.IDEMPOTENCY_KEY) or event.id or _position(record)
     request = ids.request_id(tenant, key)
-    reference = ids.BodyReference.verify(record.text(headers.BODY_REF) or "", request, secret)
-    return Identity(record, tenant, request, event, reference.digest if reference else None, faults.first)
+    reference = ids.BodyReference.verify(given.text(headers.BODY_REF) or "", request, secret)
+    return Identity(record, given, tenant, request, event, reference.digest if reference else None, faults.first)
 
 
 def read(identity: Identity, stored_body: bytes | None, secret: bytes) -> Submission:
     """The submission of an identified record, and of the stored body if it names one (None: it is missing)."""
     faults = Faults([identity.fault] if identity.fault else [])
-    hinted = hints.read(identity.record, faults)
-    replied = reply.address(identity.record, identity.tenant, identity.request_id, secret, faults)
-    faults.guard(lambda: _check_names(identity.record), None)
+    hinted = hints.read(identity.given, identity.record.timestamp_ms, faults)
+    replied = reply.address(identity.given, identity.tenant, identity.request_id, secret, faults)
+    faults.guard(lambda: _check_names(identity.given), None)
     body = identity.event.data if identity.body_ref is None else (stored_body or b"")
     if identity.body_ref is not None and stored_body is None:
         faults.append(Invalid("body_unavailable", "The stored body of this request is missing: submit it again."))
@@ -134,8 +136,8 @@ def _position(record: Record) -> str:
     return ids.position_key(record.topic, record.partition, record.offset)
 
 
-def _check_names(record: Record) -> None:
+def _check_names(given: Given) -> None:
     """The headers that name the request are text; opaque ones would give it another name at each reading."""
     for name in (headers.IDEMPOTENCY_KEY, headers.CE_ID):
-        if record.header(name) is not None and record.text(name) is None:
+        if given.raw(name) is not None and given.text(name) is None:
             raise Invalid("invalid_header", f"The header {name} is not UTF-8 text.", name)

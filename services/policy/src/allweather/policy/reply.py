@@ -10,7 +10,7 @@ from uuid import UUID
 from allweather.contracts import headers, topics
 from allweather.contracts.ids import DoorAddress
 from allweather.contracts.slip import ReplyAddress
-from allweather.messaging import Record
+from allweather.policy.given import Given
 from allweather.policy.invalid import Faults, Invalid, quoted
 
 MAX_ECHO: Final = 4096
@@ -20,23 +20,23 @@ _TOPIC_HEADERS: Final = (headers.REPLY_TOPIC, headers.SPRING_REPLY_TOPIC, header
 _MAX_PARTITION: Final = 1 << 31
 
 
-def address(record: Record, tenant: str, request: UUID, secret: bytes, faults: Faults) -> ReplyAddress:
+def address(given: Given, tenant: str, request: UUID, secret: bytes, faults: Faults) -> ReplyAddress:
     """Where to reply. Whatever is wrong with what the record asks for, the tenant's default topic gets the answer."""
-    echo = faults.guard(lambda: _echo(record), ())
-    door = DoorAddress.verify(record.text(headers.DOOR) or "", request, secret)
+    echo = faults.guard(lambda: _echo(given), ())
+    door = DoorAddress.verify(given.text(headers.DOOR) or "", request, secret)
     if door is not None:
         return ReplyAddress(topic=topics.DOOR, partition=door.partition, door=door.door, echo=echo)
-    topic = faults.guard(lambda: _topic(record, tenant), None)
+    topic = faults.guard(lambda: _topic(given, tenant), None)
     return ReplyAddress(
         topic=topic or topics.replies(tenant),
-        partition=faults.guard(lambda: _partition(record), None) if topic else None,
+        partition=faults.guard(lambda: _partition(given), None) if topic else None,
         echo=echo,
     )
 
 
-def _topic(record: Record, tenant: str) -> str | None:
+def _topic(given: Given, tenant: str) -> str | None:
     for name in _TOPIC_HEADERS:
-        value = record.header(name)
+        value = given.raw(name)
         if not value:
             continue
         topic = value.decode(errors="replace")
@@ -48,9 +48,9 @@ def _topic(record: Record, tenant: str) -> str | None:
     return None
 
 
-def _partition(record: Record) -> int | None:
-    spring = record.header(headers.SPRING_REPLY_PARTITION)
-    ours = record.header(headers.REPLY_PARTITION)
+def _partition(given: Given) -> int | None:
+    spring = given.raw(headers.SPRING_REPLY_PARTITION)
+    ours = given.raw(headers.REPLY_PARTITION)
     if ours is not None:
         return _decimal(ours)
     if spring is None:
@@ -68,9 +68,9 @@ def _decimal(value: bytes) -> int:
     raise Invalid("invalid_header", f"{name} is a partition number in decimal digits.", name)
 
 
-def _echo(record: Record) -> tuple[tuple[str, str], ...]:
+def _echo(given: Given) -> tuple[tuple[str, str], ...]:
     """The correlation headers, opaque: whatever bytes they hold, the reply carries the same."""
-    found = ((name, record.header(name)) for name in headers.ECHOED)
+    found = ((name, given.raw(name)) for name in headers.ECHOED)
     present = [(name, value) for name, value in found if value is not None]
     for name, value in present:
         if len(value) > MAX_ECHO:

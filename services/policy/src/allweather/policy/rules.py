@@ -41,13 +41,12 @@ class Subject:
     hour: int = 0
     """Hour of the day, 0 to 23, in UTC, at which the request was accepted."""
 
-    def facts(self) -> Facts:
-        """The subject as conditions see it."""
-        return Facts({name: getattr(self, name) for name in _NAMES})
+    def facts(self, names: Iterable[str]) -> Facts:
+        """The subject as conditions see it that look at `names`."""
+        return Facts({name: getattr(self, name) for name in names})
 
 
-_NAMES: Final = tuple(f.name for f in fields(Subject))
-VARIABLES: Final = frozenset(_NAMES)
+VARIABLES: Final = frozenset(f.name for f in fields(Subject))
 
 
 class Rule(Model, extra="forbid"):
@@ -77,6 +76,8 @@ class RuleSet:
     document: bytes = field(repr=False)
     """What the digest names: canonical JSON of the rules and of the digest of the configuration they go with."""
     digest: str
+    names: frozenset[str]
+    """The variables that any of the conditions looks at: only these are converted for each request."""
 
     @classmethod
     def of(cls, rules: Iterable[Rule], configuration: str = "") -> "RuleSet":
@@ -85,13 +86,14 @@ class RuleSet:
         conditions = tuple(Condition(rule.when, VARIABLES) for rule in rules)
         written = [rule.model_dump(mode="json", exclude_none=True) for rule in rules]
         document = canonical_json({"configuration": configuration, "rules": written})
-        return cls(rules, conditions, document, digest(document))
+        names = frozenset[str]().union(*(condition.names for condition in conditions))
+        return cls(rules, conditions, document, digest(document), names)
 
 
 def evaluate(rules: RuleSet, subject: Subject, *, at_ms: int = 0) -> Verdict:
     """The verdict of `rules` on `subject`, naming every rule that decided."""
     matched: list[Rule] = []
-    facts = subject.facts()
+    facts = subject.facts(rules.names)
     for rule, condition in zip(rules.rules, rules.conditions, strict=True):
         try:
             if condition.holds(facts):

@@ -24,7 +24,7 @@ _TAKE: Final = """
     WHERE partition = (
         SELECT partition FROM ingest.doors
         WHERE partition < $3 AND (holder = $1 OR until < now())
-        ORDER BY holder = $1 DESC, partition
+        ORDER BY holder IS NOT DISTINCT FROM $1 DESC, partition
         LIMIT 1 FOR UPDATE SKIP LOCKED
     )
     RETURNING partition

@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_LIMIT: Final = 64 << 10
 """Bytes of a request's line and headers together."""
+HEADERS_LIMIT: Final = 100
 
 
 class BoundedHead(HttpToolsProtocol):
@@ -26,12 +27,9 @@ class BoundedHead(HttpToolsProtocol):
         if self._in_head and self._head > HEAD_LIMIT and not self.transport.is_closing():
             self.send_400_response("Request head too large.")
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if len(self.headers) >= 100 or len(name) + len(value) > HEAD_LIMIT:
-            raise ValueError("more headers than any client sends")
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
+        if len(self.headers) > HEADERS_LIMIT:
+            raise ValueError("more headers than any client sends")  # the parser makes a 400 of it
         self._in_head = False
         super().on_headers_complete()
 
