@@ -10,7 +10,6 @@ from allweather.failpoints import Failpoints
 from allweather.messaging import (
     ConcurrentConsumer,
     ConsumerStalled,
-    Fenced,
     MemoryBroker,
     Message,
     OrderedConsumer,
@@ -163,18 +162,6 @@ async def test_member_that_was_put_out_joins_again_and_loses_nothing(broker: Mem
         broker.evict("g")
         await broker.publish(numbered(TOPIC, 3))
         await eventually(lambda: seen.values == [b"0", b"1", b"2"])
-
-
-async def test_second_process_with_the_same_instance_ends_the_first(broker: MemoryBroker) -> None:
-    first = OrderedConsumer(broker, Seen().batch, group="g", instance="g-0", topics=[TOPIC], pace=QUICK)
-    second = OrderedConsumer(broker, Seen().batch, group="g", instance="g-0", topics=[TOPIC], pace=QUICK)
-    task = asyncio.create_task(first.run(asyncio.Event()))
-    await eventually(lambda: bool(first.assignment))
-
-    async with running(second):
-        with pytest.raises(Fenced):
-            await task
-        await eventually(lambda: bool(second.assignment))
 
 
 async def test_batch_that_a_rebalance_does_not_wait_for_is_delivered_again(broker: MemoryBroker) -> None:

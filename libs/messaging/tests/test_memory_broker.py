@@ -19,3 +19,7 @@ class TestMemoryBroker(BrokerSuite):
             broker.create(topic, partitions)
 
         return create
+
+    test_restart_of_a_static_member_disturbs_nobody = pytest.mark.xfail(
+        strict=True, reason="it has no sessions, so a member that leaves has left"
+    )(BrokerSuite.test_restart_of_a_static_member_disturbs_nobody)

@@ -20,6 +20,7 @@ import pytest
 from allweather.messaging import (
     Broker,
     ConcurrentConsumer,
+    Fenced,
     Message,
     MessageTooLarge,
     OrderedConsumer,
@@ -30,6 +31,7 @@ from allweather.messaging import (
     UnknownTopic,
 )
 from allweather.messaging.lanes import limit_of
+from allweather.messaging.ports import StartOffsets
 from allweather.messaging.testing import QUICK, Seen, crash, eventually, running
 
 Create = Callable[[str, int], Awaitable[None]]
@@ -281,6 +283,37 @@ class BrokerSuite:
 
         assert member.instance_id == f"{name}-0"
 
+    async def test_second_process_with_the_same_instance_ends_the_first(
+        self, broker: Broker, topic: str, name: str
+    ) -> None:
+        """Left alone, the two would throw each other out in turn, without an end."""
+        first, second = (self.static(broker, name, 0, topic) for _ in range(2))
+        task = asyncio.create_task(first.run(asyncio.Event()))
+        await eventually(lambda: bool(first.assignment))
+
+        async with running(second):
+            await eventually(lambda: bool(second.assignment))
+            with pytest.raises(Fenced):
+                await task
+            await broker.publisher.publish(numbered(topic, 1))
+            await eventually(lambda: self._finished(broker, name, topic, 1))
+
+    async def test_restart_of_a_static_member_disturbs_nobody(self, broker: Broker, wide: str, name: str) -> None:
+        rebalances: list[int] = []
+
+        async def counted(partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+            rebalances.append(len(partitions))
+            return {}
+
+        async with running(stayer := self.static(broker, name, 0, wide, counted)):
+            async with running(leaver := self.static(broker, name, 1, wide)):
+                await eventually(lambda: len(stayer.assignment) == len(leaver.assignment) == 2)
+            before = len(rebalances)
+            async with running(comer := self.static(broker, name, 1, wide)):
+                await eventually(lambda: len(comer.assignment) == 2)
+
+        assert len(rebalances) == before
+
     # Consuming many at a time
 
     async def test_concurrent_consumer_finishes_in_any_order_and_commits_up_to_the_first_gap(
@@ -373,7 +406,20 @@ class BrokerSuite:
 
         assert set(seen) == {b"after", b"before"}
 
-    # What the tests ask again and again
+    # What the tests need again and again
+
+    def static(
+        self, broker: Broker, group: str, slot: int, topic: str, starts: StartOffsets | None = None
+    ) -> OrderedConsumer:
+        return OrderedConsumer(
+            broker,
+            Seen().batch,
+            group=group,
+            instance=f"{group}-{slot}",
+            topics=[topic],
+            start_offsets=starts,
+            pace=QUICK,
+        )
 
     async def _finished(self, broker: Broker, group: str, topic: str, offset: int) -> bool:
         place = (await broker.committed(group)).get(TopicPartition(topic, 0))

@@ -48,13 +48,13 @@ class Steps:
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Return when every message is acknowledged."""
-        self._reach(self._points.before_publish)
+        await self._reach(self._points.before_publish)
         sending = asyncio.ensure_future(self._delivery.send(messages))
         if self._points.before_ack and self._failpoints:
             await asyncio.sleep(0)  # lets the client take the messages; their acknowledgements are yet to come
-            self._reach(self._points.before_ack)
+            await self._reach(self._points.before_ack)
         await sending
-        self._reach(self._points.after_publish)
+        await self._reach(self._points.after_publish)
 
     async def tidy(self, calls: Iterable[AfterAck | None]) -> None:
         """A dependency that is away must not hold up what is acknowledged already; a bug may."""
@@ -66,9 +66,9 @@ class Steps:
                 log.warning("group %s: after_ack failed: %s", self._group, error)
                 self._metrics.count("messaging.after_ack.failures", group=self._group)
 
-    def _reach(self, point: Point | None) -> None:
+    async def _reach(self, point: Point | None) -> None:
         if point is not None:
-            self._failpoints.reach(point)
+            await self._failpoints.pause(point)
 
 
 def _sized(handler: BatchHandler) -> BatchHandler:

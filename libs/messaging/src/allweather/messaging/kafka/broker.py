@@ -1,6 +1,5 @@
 """The broker over Kafka."""
 
-import uuid
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
@@ -54,16 +53,10 @@ class KafkaBroker:
     async def join(
         self, *, group: str, instance: str | None, subscription: Subscription, rebalances: Rebalances
     ) -> KafkaMembership:
-        # A name of its own for each stay: so the group's description shows who holds an instance id now.
-        connection = self._connection.named(f"{self._connection.client_id}-{uuid.uuid4().hex[:8]}")
-        membership = KafkaMembership(
-            ConsumerClient(connection, group=group, instance=instance),
-            self._observer,
-            rebalances,
-            group=group,
-            instance=instance,
-            client_id=connection.client_id,
-        )
+        # Never the same as an instance id, or the two could not be told apart in a member's id.
+        connection = self._connection.named(f"{self._connection.client_id}:{group}")
+        consumer = ConsumerClient(connection, group=group, instance=instance)
+        membership = KafkaMembership(consumer, self._observer, rebalances, group=group, instance=instance)
         try:
             await membership.join(subscription)
         except BaseException:

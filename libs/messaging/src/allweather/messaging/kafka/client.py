@@ -140,6 +140,10 @@ class ConsumerClient:
             await self.close()
             raise
 
+    def member_id(self) -> str:
+        """The id under which the group knows us since the last assignment."""
+        return self._consumer._coordinator.member_id
+
     def assignment(self) -> set[TopicPartition]:
         return {TopicPartition(*at) for at in self._consumer.assignment()}
 

@@ -36,13 +36,12 @@ class KafkaMembership:
         *,
         group: str,
         instance: str | None,
-        client_id: str,
     ) -> None:
         self._consumer, self._observer, self._rebalances = consumer, observer, rebalances
-        self._group, self._instance, self._client_id = group, instance, client_id
+        self._group, self._instance = group, instance
         self._over: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
         self._preparing: asyncio.Task[None] | None = None
-        self._joined = False
+        self._member_id: str | None = None
 
     async def join(self, subscription: Subscription) -> None:
         """Return with the first assignment."""
@@ -96,16 +95,16 @@ class KafkaMembership:
             self._over.exception()  # said or not, it is over
 
     async def _revoked(self) -> None:
-        if not self._joined:  # the client also calls before the first assignment
+        if self._member_id is None:  # the client also calls before the first assignment
             return
         if await self._is_fenced():
             self._end(Fenced(f"{self._instance} of group {self._group} was taken over by another process"))
-            await asyncio.Event().wait()  # joining again would throw the other one out in turn
+            await asyncio.Event().wait()  # until closed, or the client would join again
         await self._stop_preparing()
         await self._rebalances.revoked()
 
     async def _assigned(self, partitions: Collection[TopicPartition]) -> None:
-        self._joined = True
+        self._member_id = self._consumer.member_id()
         self._consumer.pause(partitions)  # before anything is awaited, so that nothing is delivered too early
         # Not here: until this call returns no heartbeat is sent, and the offsets' home may be away.
         self._preparing = asyncio.create_task(self._prepare(partitions))
@@ -134,7 +133,10 @@ class KafkaMembership:
             await cancel(self._preparing)
 
     async def _is_fenced(self) -> bool:
-        """Whether the group knows another client under our instance id. (The client does not know the error code.)"""
+        """Whether the group knows another member under our instance id.
+
+        The client does not know the error code for it, and would join again and throw the other one out in turn.
+        """
         if self._instance is None:
             return False
         try:
@@ -142,7 +144,7 @@ class KafkaMembership:
         except BrokerAway:
             return False
         return any(
-            member.instance_id == self._instance and member.client_id != self._client_id for member in state.members
+            member.instance_id == self._instance and member.member_id != self._member_id for member in state.members
         )
 
     async def _raise_if_fenced(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from copy import copy
 from types import TracebackType
 from typing import Self
 
@@ -22,8 +23,9 @@ class MemoryBroker:
     it keeps no partitions for a static member that restarts.
     """
 
-    def __init__(self, topics: Mapping[str, int] | None = None) -> None:
+    def __init__(self, topics: Mapping[str, int] | None = None, *, client_id: str = "memory") -> None:
         self._log = MemoryLog(topics or {})
+        self._client_id = client_id
         self._groups: dict[str, Group] = {}
         self.stuck: set[str] = set()
         """Topics that acknowledge nothing, as when a partition has no leader."""
@@ -41,6 +43,12 @@ class MemoryBroker:
     def create(self, topic: str, partitions: int = 4) -> None:
         """Add a topic."""
         self._log.create(topic, partitions)
+
+    def named(self, client_id: str) -> Self:
+        """The same broker, as a client of another name sees it."""
+        other = copy(self)
+        other._client_id = client_id
+        return other
 
     def records(self, topic: str) -> list[Record]:
         """Everything published to the topic, in the order of arrival."""
@@ -80,7 +88,7 @@ class MemoryBroker:
     async def join(
         self, *, group: str, instance: str | None, subscription: Subscription, rebalances: Rebalances
     ) -> MemoryMembership:
-        return await self._group(group).join(instance, subscription, rebalances)
+        return await self._group(group).join(instance, self._client_id, subscription, rebalances)
 
     async def reader(self) -> "MemoryReader":
         return MemoryReader(self._log)

@@ -31,10 +31,10 @@ class Group:
         self._topics = log.topics
 
     async def join(
-        self, instance: str | None, subscription: Subscription, rebalances: Rebalances
+        self, instance: str | None, client_id: str, subscription: Subscription, rebalances: Rebalances
     ) -> "MemoryMembership":
-        member_id = f"{instance or self.name}-{next(self._numbers)}"
-        member = MemoryMembership(self, member_id, instance, subscription, rebalances)
+        known = GroupMember(f"{instance or client_id}-{next(self._numbers)}", instance, client_id, "/memory")
+        member = MemoryMembership(self, known, subscription, rebalances)
         async with self._one_at_a_time:
             self._fence(instance)
             await self._rebalance([*self.members, member])
@@ -60,12 +60,12 @@ class Group:
                 await self._rebalance(self.members)
 
     def state(self) -> GroupState:
-        members = tuple(GroupMember(each.id, each.instance, self.name, "/memory") for each in self.members)
+        members = tuple(member.known for member in self.members)
         return GroupState("Stable" if members else "Empty" if self.places else "Dead", members)
 
     def _fence(self, instance: str | None) -> None:
         for member in self.members:
-            member.fenced = instance is not None and member.instance == instance
+            member.fenced = instance is not None and member.known.instance_id == instance
         self.members = [member for member in self.members if not member.fenced]
 
     async def _rebalance(self, members: "list[MemoryMembership]") -> None:
@@ -87,10 +87,8 @@ class Group:
 class MemoryMembership:
     """A member of a group in memory."""
 
-    def __init__(
-        self, group: Group, member_id: str, instance: str | None, subscription: Subscription, rebalances: Rebalances
-    ) -> None:
-        self._group, self.id, self.instance = group, member_id, instance
+    def __init__(self, group: Group, known: GroupMember, subscription: Subscription, rebalances: Rebalances) -> None:
+        self._group, self.known = group, known
         self._subscription, self._rebalances = subscription, rebalances
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
@@ -160,6 +158,6 @@ class MemoryMembership:
 
     def _check(self) -> None:
         if self.fenced:
-            raise Fenced(f"{self.instance} of group {self._group.name} was taken over")
+            raise Fenced(f"{self.known.instance_id} of group {self._group.name} was taken over")
         if self.lost:
-            raise MembershipLost(f"{self.id} was put out of group {self._group.name}")
+            raise MembershipLost(f"{self.known.member_id} was put out of group {self._group.name}")
