@@ -19,6 +19,7 @@ from allweather.ingest.adapters.leases import Leases
 from allweather.ingest.adapters.views import ParkingLimits, RouterViews
 from allweather.ingest.app import MIGRATIONS
 from allweather.ingest.keys import Keyring
+from allweather.runtime.clock import FixedClock
 from allweather.runtime.migrations import migrate
 from allweather.runtime.postgres import Postgres, open_postgres
 from allweather.runtime.redis import guarded_redis
@@ -118,14 +119,17 @@ async def test_a_request_is_settled_parked_or_pending(postgres: Postgres):
 async def test_a_full_parking_lot_is_seen(postgres: Postgres, configuration: Configuration):
     await make_views(postgres)
     await postgres.run(lambda c: c.execute("INSERT INTO router.parking VALUES ('demo', 10000, 5000000)"))
-    limits = ParkingLimits(configuration)
+    clock = FixedClock()
+    limits = ParkingLimits(configuration, clock.monotonic)
     assert limits.full("demo") is None
+    assert limits.wanted
 
     limits.saw(await RouterViews(postgres).parked())
 
     assert limits.full("demo") == "10000 requests (4 MiB) of yours wait for vendors already. Try again later."
     assert limits.full("other") is None
-    assert limits.wanted_within(10)
+    clock.advance(60)
+    assert limits.full("demo") is None
 
 
 # Conflicts

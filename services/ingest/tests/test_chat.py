@@ -11,6 +11,7 @@ import openai
 import pytest
 
 from allweather.contracts import headers, ids, topics
+from allweather.failpoints import Failpoints
 from allweather.ingest.replies import Reply
 from allweather.ingest.submission import INLINE_LIMIT
 from allweather.ingest.testing import ANSWER, DOOR, KEY, OTHER_KEY, SECRET, Site, Submitted
@@ -461,3 +462,16 @@ async def test_a_door_with_too_many_callers_says_so(open_site: OpenSite):
 
         assert (second.status_code, error_of(second)["code"]) == (503, "overloaded")
         assert (await first).status_code == 200
+
+
+async def test_a_door_that_dies_after_the_acknowledgement_loses_nothing(open_site: OpenSite):
+    async with (
+        open_site(failpoints=Failpoints.parse("ingest.after-publish=raise@1")) as site,
+        httpx.AsyncClient(base_url=site.base_url, headers={"authorization": f"Bearer {KEY}"}) as http,
+    ):
+        broken = await http.post(CHAT, content=BODY, headers={"idempotency-key": "k"})
+        again = await http.post(CHAT, content=BODY, headers={"idempotency-key": "k"})
+
+    assert (broken.status_code, error_of(broken)["code"]) == (500, "internal_error")
+    assert again.status_code == 200
+    assert {submitted.request_id for submitted in site.seen} == {ids.request_id("demo", "k")}

@@ -102,6 +102,16 @@ async def test_an_id_that_is_valid_and_unknown_is_pending(silent: Site, http: ht
     assert (await http.get(f"/v1/requests/{public_id}")).json()["status"] == "pending"
 
 
+async def test_without_postgres_a_look_up_is_put_off(silent: Site, http: httpx.AsyncClient):
+    found = await submitted(http)
+    silent.statuses.away = True
+
+    response = await http.get(f"/v1/requests/{found['id']}")
+
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
+    assert response.headers["retry-after"] == "1"
+
+
 async def test_a_cancellation_is_passed_on_to_the_router(silent: Site, http: httpx.AsyncClient):
     found = await submitted(http, **{"idempotency-key": "k"})
 

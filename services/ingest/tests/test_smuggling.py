@@ -58,6 +58,17 @@ async def test_a_head_without_end_is_cut_off(site: Site):
     assert site.seen == []
 
 
+async def test_a_head_that_trickles_in_is_cut_off(site: Site, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("allweather.ingest.adapters.server.HEAD_TIMEOUT_S", 0.1)
+
+    host, _, port = site.base_url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(HEAD)
+    async with asyncio.timeout(10):
+        assert await reader.read() == b""
+    writer.close()
+
+
 async def test_a_hundred_continue_comes_only_after_the_key_is_known(site: Site):
     wrong = HEAD.replace(KEY.encode(), b"aw_wrong_0123456789abcdef")
     expecting = b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(BODY)

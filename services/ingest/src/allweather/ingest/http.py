@@ -1,5 +1,6 @@
 """The little of ASGI that the door needs: headers, a bounded body, a response in two messages."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final
@@ -10,6 +11,7 @@ from allweather.contracts.json_text import syntax_fault
 from allweather.ingest import refusals
 
 BODY_LIMIT: Final = 32 << 20
+BODY_TIMEOUT_S: Final = 60.0
 VALUE_LIMIT: Final = 512
 """Bytes of one header that is passed on."""
 
@@ -66,7 +68,11 @@ async def read_body(incoming: Incoming, receive: Receive) -> bytes:
     message = await receive()
     if not message.get("more_body"):
         return _part(message)
-    return await _rest(receive, bytearray(_part(message)))
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await _rest(receive, bytearray(_part(message)))
+    except TimeoutError:
+        raise refusals.too_slow(BODY_TIMEOUT_S) from None
 
 
 async def _rest(receive: Receive, body: bytearray) -> bytes:

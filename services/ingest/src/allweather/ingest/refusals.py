@@ -50,6 +50,12 @@ def too_large(limit: int) -> Refused:
     return Refused(ApiError(413, "invalid_request_error", "body_too_large", message), close=True)
 
 
+def too_slow(seconds: float) -> Refused:
+    """408: a body that trickles in holds a place for nothing."""
+    message = f"The body did not arrive within {seconds:g} seconds."
+    return Refused(ApiError(408, "invalid_request_error", "body_timeout", message), close=True)
+
+
 def unsupported_encoding(encoding: str) -> Refused:
     """415: compressed bodies are not opened at the door."""
     message = f"Content-Encoding '{encoding}' is not supported: send the body as it is."

@@ -13,7 +13,7 @@ from allweather.contracts import headers, ids, topics
 from allweather.contracts.config import Configuration
 from allweather.contracts.ids import DoorAddress
 from allweather.contracts.records import Delta, EventType
-from allweather.failpoints import OFF
+from allweather.failpoints import OFF, Failpoints
 from allweather.ingest.acceptance import Acceptance
 from allweather.ingest.adapters.publishing import Coalesced
 from allweather.ingest.adapters.server import serving
@@ -28,6 +28,7 @@ from allweather.messaging import MemoryBroker, Message, Record, TailConsumer, To
 from allweather.messaging.tasks import cancel
 from allweather.runtime.clock import SystemClock
 from allweather.runtime.payloads import MemoryPayloads
+from allweather.runtime.postgres import DependencyAway
 from allweather.runtime.probes import Probes
 
 SECRET = b"s" * 32
@@ -78,11 +79,14 @@ class MemoryStatuses:
     def __init__(self) -> None:
         self.settled: dict[UUID, Reply] = {}
         self.parked: set[UUID] = set()
+        self.away = False
 
     async def outcomes(self, requests: Collection[UUID]) -> Mapping[UUID, Reply]:
         return {request: self.settled[request] for request in requests if request in self.settled}
 
     async def status(self, request_id: UUID) -> Status:
+        if self.away:
+            raise DependencyAway("postgres: ConnectionRefusedError")
         if request_id in self.settled:
             return Status("settled", self.settled[request_id])
         return Status("parked" if request_id in self.parked else "pending")
@@ -181,6 +185,7 @@ async def opened(
     max_waiting: int = 100,
     accept_timeout: float = 5.0,
     tenants_with_topics: Collection[str] = ("demo", "other"),
+    failpoints: Failpoints = OFF,
 ) -> AsyncGenerator[Site]:
     """A door over HTTP with everything behind it in memory."""
     requests = [topics.requests(tenant) for tenant in tenants_with_topics]
@@ -204,7 +209,7 @@ async def opened(
         keep_body=site.payloads.put,
         door=DOOR,
         secret=SECRET,
-        failpoints=OFF,
+        failpoints=failpoints,
     )
     house = House(
         configuration=configuration,

@@ -12,13 +12,26 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 HEAD_LIMIT: Final = 64 << 10
 """Bytes of a request's line and headers together."""
 HEADERS_LIMIT: Final = 100
+HEAD_TIMEOUT_S: Final = 30.0
 
 
 class BoundedHead(HttpToolsProtocol):
-    """Ends a connection whose request head does not end within the limit: the parser itself would take any length."""
+    """Ends a connection whose request head does not end within the limits: the parser itself would wait for any length.
+
+    Between two requests of a connection the server's own keep-alive limit holds.
+    """
 
     _head = 0
     _in_head = True
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._patience = self.loop.call_later(HEAD_TIMEOUT_S, transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_patience()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._in_head:
@@ -31,11 +44,16 @@ class BoundedHead(HttpToolsProtocol):
         if len(self.headers) > HEADERS_LIMIT:
             raise ValueError("more headers than any client sends")  # the parser makes a 400 of it
         self._in_head = False
+        self._cancel_patience()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._in_head, self._head = True, 0
         super().on_message_complete()
+
+    def _cancel_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
 
 
 class _Server(uvicorn.Server):

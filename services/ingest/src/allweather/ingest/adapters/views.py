@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 from uuid import UUID
 
@@ -15,6 +15,8 @@ from allweather.runtime.postgres import DependencyAway, Postgres
 log = logging.getLogger(__name__)
 
 LOOK_S: Final = 2.0
+STALE_S: Final = 10.0
+"""An older look says nothing: the router has the last word on what is parked."""
 
 _OUTCOMES: Final = "SELECT request_id, settled::text AS settled, reply FROM router.outcomes WHERE request_id = ANY($1)"
 _PROGRESS: Final = "SELECT state FROM router.progress WHERE request_id = $1"
@@ -49,34 +51,38 @@ class RouterViews:
 class ParkingLimits:
     """Whether a tenant may have more waiting, as of the last look."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self._limits: Mapping[str, Limits] = {tenant.id: tenant.limits for tenant in configuration.tenants}
         self._parked: Mapping[str, tuple[int, int]] = {}
-        self._asked_at = 0.0
+        self._asked_at = self._seen_at = float("-inf")
 
     def full(self, tenant: str) -> str | None:
         """Why nothing more of `tenant` can be taken, or None."""
-        self._asked_at = time.monotonic()
+        self._asked_at = self._now()
+        if self._asked_at - self._seen_at > STALE_S:
+            return None
         requests, size = self._parked.get(tenant, (0, 0))
         limits = self._limits.get(tenant, Limits())
         if requests < limits.parked_requests and size < limits.parked_bytes:
             return None
         return f"{requests} requests ({size >> 20} MiB) of yours wait for vendors already. Try again later."
 
-    def wanted_within(self, seconds: float) -> bool:
+    @property
+    def wanted(self) -> bool:
         """Whether anybody has asked lately: without traffic nobody needs to look."""
-        return time.monotonic() - self._asked_at < seconds
+        return self._now() - self._asked_at < STALE_S
 
     def saw(self, parked: Mapping[str, tuple[int, int]]) -> None:
         """Judge by this look from now on."""
-        self._parked = parked
+        self._parked, self._seen_at = parked, self._now()
 
 
 async def watch_parking(views: RouterViews, limits: ParkingLimits) -> None:
     """Keep `limits` up to date while there is traffic, until cancelled. Without Postgres the last look counts."""
     while True:
         await asyncio.sleep(LOOK_S)
-        if limits.wanted_within(10 * LOOK_S):
+        if limits.wanted:
             try:
                 limits.saw(await views.parked())
             except DependencyAway:

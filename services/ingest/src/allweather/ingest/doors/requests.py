@@ -18,6 +18,7 @@ from allweather.ingest.status import Status
 from allweather.ingest.submission import submission
 from allweather.messaging import TransientError
 from allweather.runtime.clock import Clock
+from allweather.runtime.postgres import DependencyAway
 
 
 class Statuses(Protocol):
@@ -57,7 +58,12 @@ class Look(DoorEndpoint):
 
     async def serve(self, call: Call) -> None:
         request = named(call, self._secret)
-        status = await self._statuses.status(request)
+        try:
+            status = await self._statuses.status(request)
+        except DependencyAway:
+            raise refusals.unavailable(
+                "Requests cannot be looked up now; nothing of them is lost. Try again."
+            ) from None
         told = [("x-request-id", call.request_id), *(status.reply.http_headers if status.reply else [])]
         await http.respond(call.send, 200, _described(call.request_id, status), told)
 
