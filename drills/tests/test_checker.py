@@ -93,6 +93,11 @@ def test_a_clean_run_shows_no_violation() -> None:
             replace(CLEAN, dispatched=(replace(CLEAN.dispatched[0], timestamp_ms=301),), calls=()),
             id="dispatched after the outcome",
         ),
+        pytest.param(
+            "P4",
+            replace(CLEAN, dispatched=(*CLEAN.dispatched, replace(CLEAN.dispatched[0], digest="other"))),
+            id="decided twice",
+        ),
         pytest.param("P5", replace(CLEAN, cleared=(replace(CLEAN.cleared[0], permit=False),)), id="denied"),
         pytest.param(
             "P5", replace(CLEAN, cleared=(replace(CLEAN.cleared[0], regions=frozenset({"us"})),)), id="wrong region"

@@ -1,5 +1,6 @@
 """One whole system for all end-to-end tests: real Kafka, Postgres and Valkey, simulators, every service a process."""
 
+import inspect
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -18,7 +19,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker("e2e")
-            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+            if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @pytest.fixture(scope="session")

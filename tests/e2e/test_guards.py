@@ -5,7 +5,7 @@ The same scenario with all guards on is part of each test: it must be clean, or 
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -21,6 +21,7 @@ from allweather.drills.stage import TENANT, Stage
 from allweather.drills.tickets import all_tickets
 from allweather.failpoints.names import GUARDS
 from allweather.messaging import Message, Record
+from allweather.vendorsim.faults import SlowFirstToken
 
 FAILPOINTS = "ALLWEATHER_FAILPOINTS"
 Scenario = Callable[[Stage], Awaitable[None]]
@@ -63,9 +64,12 @@ async def published(on: Stage, topic: str, event: EventType, request: UUID) -> R
 
 
 async def submit_twice(on: Stage) -> None:
-    """The same request arrives as two records, as after a retry of its publisher."""
+    """The same request arrives again while the first is in flight, as after a retry of its publisher."""
     key = f"twice-{uuid4()}"
-    await asyncio.gather(on.kafka.send(key, body()), on.kafka.send(key, body()))
+    await on.simulator.put_faults(SlowFirstToken(seconds=2))
+    request = await on.kafka.send(key, body())
+    await published(on, topics.dispatch("anthropic"), EventType.DISPATCHED, request)
+    await on.kafka.send(key, body())
     await on.settled(20)
     await quiet(on)
 
@@ -82,7 +86,7 @@ async def violations(on: Stage) -> list[Violation]:
     return check(await on.evidence())
 
 
-async def test_without_first_row_wins_a_request_is_called_for_twice(on: Stage) -> None:
+async def test_without_first_row_wins_a_request_is_dispatched_twice(on: Stage) -> None:
     await submit_twice(on)
     assert await violations(on) == []
 
@@ -111,11 +115,18 @@ async def test_without_replaying_its_decision_a_killed_router_forgets_a_request(
 
 async def test_without_waiting_for_acknowledgements_a_killed_policy_loses_a_request(on: Stage) -> None:
     async def policy_dies_before_it_publishes(spec: str) -> None:
-        async with failpoints(on, "policy", f"policy.before-publish=kill;{spec}"):
-            was = on.system.supervisor.pid("policy")
+        async with failpoints(on, "policy", f"policy.before-publish=sleep:6;{spec}"):
             await on.kafka.send(f"lost-{uuid4()}", body())
-            await until_restarted(on, "policy", was)
+            await lag_gone("policy", within_s=2)
+            await on.kill("policy")
             await on.settled(10)
+
+    async def lag_gone(group: str, within_s: float) -> None:
+        """Until the group has committed everything, or was given time enough for that."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while sum((await on.broker.lag(group)).values()):
+                    await asyncio.sleep(0.05)
 
     await policy_dies_before_it_publishes("")
     assert await violations(on) == []

@@ -114,10 +114,20 @@ def every_call_was_dispatched_first(e: Evidence) -> Breaches:
     for (request, episode), count in calls.items():
         if count > CALLS_PER_EPISODE + e.worker_crashes:
             yield request, f"caused {count} calls in episode {episode}, with {e.worker_crashes} crashes"
+    yield from _decided_differently(e)
     yield from _dispatched_after_the_outcome(e)
     extra = sum(count - 1 for count in Counter(c.attempt_id for c in e.calls).values())
     if extra > 64 * e.worker_crashes:
         yield None, f"{extra} calls were repeated, more than {e.worker_crashes} crashes with 64 calls in flight explain"
+
+
+def _decided_differently(e: Evidence) -> Breaches:
+    forms: dict[tuple[UUID, int], set[str]] = defaultdict(set)
+    for dispatch in e.dispatched:
+        forms[dispatch.request_id, dispatch.n].add(dispatch.digest)
+    for (request, n), seen in forms.items():
+        if len(seen) > 1:
+            yield request, f"attempt {n} was dispatched in {len(seen)} different ways"
 
 
 def _dispatched_after_the_outcome(e: Evidence) -> Breaches:

@@ -103,6 +103,8 @@ class Dispatched:
     processed_in: str
     episode: int
     timestamp_ms: int
+    digest: str = ""
+    """Of the record's value: carried out again, a decision gives the same bytes."""
 
 
 @dataclass(frozen=True, slots=True)

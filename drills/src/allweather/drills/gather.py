@@ -123,6 +123,7 @@ class _Collector:
             processed_in=self._configuration.deployment(dispatch.deployment).processed_in,
             episode=dispatch.episode,
             timestamp_ms=record.timestamp_ms,
+            digest=digest(record.value or b""),
         )
 
 
