@@ -10,10 +10,10 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from allweather.audit_sink.checkpoints import InvalidCheckpoint, Signed, Verifier
-from allweather.audit_sink.entries import FINGERPRINT_BYTES, GAP, fingerprint
+from allweather.audit_sink.entries import FINGERPRINT_BYTES, GAP, Entry, decode
 from allweather.audit_sink.merkle import HASH_BYTES, Frontier, Place, grow, leaf_hash
+from allweather.audit_sink.reading import fingerprint_of
 from allweather.audit_sink.slots import Slots
-from allweather.audit_sink.told import Told, read_told
 from allweather.messaging.types import Record
 
 _UNKNOWN: Final = bytes(HASH_BYTES)
@@ -78,7 +78,7 @@ class Copies:
     def entry(self, content: bytes) -> None:
         """A record of the entries' topic."""
         try:
-            index = read_told(content).index
+            index = decode(content).index
         except ValueError:
             self.faults.append(Fault(self.shard, "a record on the topic of entries is not an entry"))
             return
@@ -162,7 +162,7 @@ class ShardCheck:
         if source is None or record.offset >= source.next_offset:
             return False
         entered = source.fingerprints.get(record.offset)
-        if entered is not None and entered != fingerprint(record):
+        if entered is not None and entered != fingerprint_of(record):
             self._fault(f"{record.topic} at offset {record.offset} is not the record that was entered")
         return True
 
@@ -247,28 +247,28 @@ class ShardCheck:
     def _words(self, row: StoredRow) -> None:
         """Hold the entry's own words for its place against the place, and its offset against the one before."""
         try:
-            told = read_told(row.entry)
+            entry = decode(row.entry)
         except ValueError:
             self._fault("not an entry", row.number)
             return
-        if (told.shard, told.index) != (self.shard, row.number):
-            self._fault(f"the entry of shard {told.shard}, index {told.index} stands here", row.number)
-        if (told.topic, told.offset, told.request_id) != (row.topic, row.source_offset, row.request_id):
+        if (entry.shard, entry.index) != (self.shard, row.number):
+            self._fault(f"the entry of shard {entry.shard}, index {entry.index} stands here", row.number)
+        if (entry.topic, entry.offset, entry.request_id) != (row.topic, row.source_offset, row.request_id):
             self._fault("topic, offset or request of its row are not those of the entry", row.number)
-        self._order(told, row.number)
+        self._order(entry, row.number)
 
-    def _order(self, told: Told, index: int) -> None:
-        source = self.sources.get(told.topic)
+    def _order(self, entry: Entry, index: int) -> None:
+        source = self.sources.get(entry.topic)
         if source is None:
-            source = self.sources[told.topic] = Source()
-        if told.offset != source.next_offset or told.partition != self.shard:
-            self._fault(f"{told.topic} goes on at {told.offset} instead of {source.next_offset}", index)
-        if told.type == GAP and told.until is not None:
+            source = self.sources[entry.topic] = Source()
+        if entry.offset != source.next_offset or entry.partition != self.shard:
+            self._fault(f"{entry.topic} goes on at {entry.offset} instead of {source.next_offset}", index)
+        if entry.type == GAP and entry.until is not None:
             self.gaps.append(index)
-            source.next_offset = told.until
+            source.next_offset = entry.until
         else:
-            source.fingerprints.put(told.offset, told.fingerprint())
-            source.next_offset = told.offset + 1
+            source.fingerprints.put(entry.offset, entry.fingerprint())
+            source.next_offset = entry.offset + 1
 
     def _fault(self, what: str, low: int | None = None, high: int | None = None) -> None:
         self.faults.append(Fault(self.shard, what, low, high))

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
-from allweather.audit_sink.entries import Entry, entry_of, gap_entry
+from allweather.audit_sink.entries import Entry, encode
 from allweather.audit_sink.merkle import Frontier, Place, grow, leaf_hash
+from allweather.audit_sink.reading import entry_of, gap_before
 from allweather.messaging.types import Record
 
 
@@ -23,11 +25,11 @@ class Shard:
         return self.frontier.size
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """An entry as it is stored: with its leaf hash, and findable by request and by source."""
 
-    index: int
+    number: int
+    """Its index."""
     request_id: UUID | None
     topic: str
     source_offset: int
@@ -53,21 +55,20 @@ def append(shard: Shard, records: Sequence[Record]) -> Append:
 
     What has been entered before is passed over. Records that are missing get one entry that says so.
     """
-    offsets, entries, gaps = dict(shard.offsets), list[Entry](), set[int]()
+    offsets, rows, gaps = dict(shard.offsets), list[Row](), list[Row]()
     for record in records:
         expected = offsets.get(record.topic, 0)
         if record.offset < expected:
             continue
         if record.offset > expected:
-            gaps.add(shard.size + len(entries))
-            entries.append(gap_entry(record, expected, shard.size + len(entries)))
-        entries.append(entry_of(record, shard.size + len(entries)))
+            gaps.append(_row(gap_before(record, expected, shard.size + len(rows))))
+            rows.append(gaps[-1])
+        rows.append(_row(entry_of(record, shard.size + len(rows))))
         offsets[record.topic] = record.offset + 1
-    rows = [_row(entry) for entry in entries]
     growth = grow(shard.frontier, (row.leaf_hash for row in rows))
-    after = Shard(shard.number, growth.frontier, offsets)
-    return Append(shard, after, rows, growth.completed, [row for row in rows if row.index in gaps])
+    return Append(shard, Shard(shard.number, growth.frontier, offsets), rows, growth.completed, gaps)
 
 
 def _row(entry: Entry) -> Row:
-    return Row(entry.index, entry.request_id, entry.topic, entry.offset, leaf_hash(entry.content), entry.content)
+    content = encode(entry)
+    return Row(entry.index, entry.request_id, entry.topic, entry.offset, leaf_hash(content), content)

@@ -197,7 +197,7 @@ async def _copy(connection: "Connection", steps: Sequence[Append]) -> None:
         _ADVANCE, [at.topic for at, _ in places], [at.partition for at, _ in places], [offset for _, offset in places]
     )
     rows = [
-        (step.after.number, row.index, row.request_id, row.topic, row.source_offset, row.leaf_hash, row.entry.decode())
+        (step.after.number, row.number, row.request_id, row.topic, row.source_offset, row.leaf_hash, row.entry.decode())
         for step in steps
         for row in step.rows
     ]
