@@ -1,4 +1,6 @@
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from allweather.contracts.slip import Priority, Slip, Verdict
 from allweather.failpoints import FailpointReached, Failpoints
 from allweather.messaging import Message, Record
 from allweather.router.fairness import DeficitRoundRobin
+from allweather.router.parking import Grant, Waiting
 from allweather.router.testing.records import BODY, T0, a_slip, attempted, cleared, ended
 from allweather.router.testing.world import World
 
@@ -81,17 +84,34 @@ async def test_a_request_that_nobody_can_serve_holds_up_nobody_else(world: World
     assert released(world) == [a_slip("servable").request_id]
 
 
-async def test_interactive_requests_go_first_the_newest_before_the_others_and_bulk_ones_in_order(world: World):
-    bulk = [a_slip(f"b{i}", accepted_at_ms=T0 - 10 + i) for i in range(2)]
-    interactive = [a_slip(f"i{i}", accepted_at_ms=T0 + i, priority=Priority.INTERACTIVE) for i in range(2)]
+async def test_interactive_requests_go_before_bulk_ones(world: World):
+    """There is room for four, and four of each class wait."""
+    only = Verdict(effect="permit", vendors=("alpha",))
+    bulk = [a_slip(f"b{i}", verdict=only) for i in range(4)]
+    interactive = [a_slip(f"i{i}", verdict=only, priority=Priority.INTERACTIVE) for i in range(4)]
     await park(world, *bulk, *interactive)
 
-    while await world.release.let_go():
-        for record in results(world, EventType.RELEASED):
-            world.board.arrived(decode(record.value).read_slip().request_id)
+    await world.release.let_go()
 
-    order = [*reversed(interactive), *bulk]
-    assert released(world) == [slip.request_id for slip in order]
+    assert set(released(world)) == {slip.request_id for slip in interactive}
+
+
+@pytest.mark.parametrize(("priority", "order"), [(Priority.INTERACTIVE, [2, 1, 0]), (Priority.BULK, [0, 1, 2])])
+async def test_the_newest_interactive_and_the_oldest_bulk_request_go_first(
+    world: World, priority: Priority, order: list[int]
+):
+    slips = [a_slip(f"ticket-{i}", accepted_at_ms=T0 + i, priority=priority) for i in range(3)]
+    await park(world, *slips)
+    queues = await world.parked.queues()
+    gone: list[UUID] = []
+
+    async def publish(waiting: Sequence[Waiting]) -> None:
+        gone.extend(each.request_id for each in waiting)
+
+    await world.parked.let_go([Grant(queues, 2)], world.clock.now_ms(), publish)
+    await world.parked.let_go([Grant(queues, 2)], world.clock.now_ms(), publish)
+
+    assert gone == [slips[i].request_id for i in order]
 
 
 async def test_tenants_are_served_in_turn_however_long_their_backlog(world: World):

@@ -7,6 +7,7 @@ dropped. A batch settles first, and nothing is dispatched, parked or released wh
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from uuid import UUID
 
 from allweather.contracts.records import Dispatch, Ended, Parked, Settled
 from allweather.contracts.slip import Slip
@@ -14,7 +15,7 @@ from allweather.failpoints import OFF, Failpoints
 from allweather.router import lifecycle
 from allweather.router.events import Cleared, Occurrence
 from allweather.router.lifecycle import Situation
-from allweather.router.steps import OUTCOME_POSITION, VERDICT, VERDICT_POSITION, Key, Row, Step
+from allweather.router.steps import OUTCOME, OUTCOME_POSITION, VERDICT, VERDICT_POSITION, Key, Row, Step
 
 Rows = Mapping[Key, Row]
 Decided = Callable[[Occurrence, Step], None]
@@ -48,13 +49,17 @@ class Plan:
     """To be inserted; who is first in the table wins."""
     duplicates: list[Occurrence] = field(default_factory=list[Occurrence])
 
-    def lost(self, carried: Carried, taken: Collection[Key]) -> bool:
-        """Whether another replica was first, now that the rows in `taken` were inserted."""
-        opening = self.rows.get((carried.row.request_id, VERDICT_POSITION))
-        mine = [carried.row.key] if carried.row.key in self.rows else []
-        if opening and opening.cause == carried.row.cause:
-            mine.append(opening.key)
-        return any(key not in taken for key in mine)
+    def disputed(self, taken: Collection[Key]) -> frozenset[UUID]:
+        """Requests of which another replica was first to take a step."""
+        return frozenset(request for request, position in self.rows if (request, position) not in taken)
+
+    def without(self, requests: Collection[UUID]) -> "Plan":
+        """What it says of all other requests."""
+        return Plan(
+            [carried for carried in self.steps if carried.seen.request_id not in requests],
+            {key: row for key, row in self.rows.items() if key[0] not in requests},
+            [seen for seen in self.duplicates if seen.request_id not in requests],
+        )
 
 
 def keys(seen: Occurrence) -> Iterable[Key]:
@@ -90,18 +95,22 @@ def plan(
     return made if failpoints.skips("router.outcome-stops-dispatch") else _settled_first(made)
 
 
-def judge(lost: Iterable[Carried], rows: Rows, failpoints: Failpoints = OFF) -> Plan:
-    """What becomes of steps that another replica took first, by the rows that it inserted. Inserts nothing."""
+def judge(batch: Iterable[Occurrence], rows: Rows, lost: Plan, failpoints: Failpoints = OFF) -> Plan:
+    """What becomes of all records of disputed requests, by the rows that are there now. Inserts nothing.
+
+    Not only of those whose own step was lost: a record that was dropped because of it may be the winner's cause.
+    """
     made = Plan()
-    for carried in lost:
-        match fate(carried.seen, rows, failpoints):
+    decided = {carried.seen.cause: carried for carried in lost.steps}
+    for seen in batch:
+        match fate(seen, rows, failpoints):
             case Row() as row:
-                made.steps.append(again(named(carried.seen, rows), row))
-            case Fate.DECIDE:  # only while a guard is switched off: then nobody is stopped by a row
-                made.steps.append(carried)
+                made.steps.append(again(named(seen, rows), row))
             case Fate.DUPLICATE:
-                made.duplicates.append(carried.seen)
-            case Fate.DROP:
+                made.duplicates.append(seen)
+            case Fate.DECIDE if seen.cause in decided:  # a guard is switched off: then nobody is stopped by a row
+                made.steps.append(decided[seen.cause])
+            case _:
                 pass
     return made
 
@@ -126,7 +135,7 @@ def fate(seen: Occurrence, rows: Rows, failpoints: Failpoints = OFF) -> Row | Fa
     if isinstance(seen.event, Ended):  # whatever step the request is at
         return Fate.DECIDE
     taken = rows.get((seen.request_id, seen.slip.position + 1))
-    if taken and taken.cause == seen.cause:
+    if taken and taken.cause == seen.cause and taken.step != OUTCOME:
         return _mine(taken, failpoints)
     if taken and not failpoints.skips("router.first-row-wins"):
         return Fate.DROP
@@ -155,16 +164,31 @@ def _mine(row: Row, failpoints: Failpoints) -> Row | Fate:
 
 def _decide(seen: Occurrence, now: Situation) -> Carried:
     step = lifecycle.advance(seen, now)
-    return Carried(seen, step, _row(seen, step.position, step.label, now.now_ms, step.decision.to_json(), step.reply))
+    row = _row(seen, step.position, step.label, now.now_ms, step.decision.to_json(), step.reply)
+    return Carried(seen, step, replace(row, after=_place(seen)))
+
+
+def _place(seen: Occurrence) -> int | None:
+    """Where in the chain a record stands: whoever takes that place may decide, and nobody else.
+
+    An outcome takes it too. Otherwise one replica could drop a record, because another one has taken its place, while
+    a zombie that has not seen that settles with it and dies: an outcome that nobody would publish.
+    """
+    if isinstance(seen.event, Ended):
+        return None
+    return VERDICT_POSITION if isinstance(seen.event, Cleared) else seen.slip.position + 1
 
 
 def _new_rows(carried: Carried, known: Rows) -> Iterable[Row]:
     seen, row = carried.seen, carried.row
-    yield row
-    opens = isinstance(seen.event, Cleared) or seen.nameless
-    if opens and (seen.request_id, VERDICT_POSITION) not in known:
-        # An end that came before its request takes the verdict as well: the request then finds that it is over.
+    if isinstance(seen.event, Cleared):
         yield _row(seen, VERDICT_POSITION, VERDICT, row.at_ms, seen.slip_json)
+    elif row.after is not None and row.after != row.position:
+        yield _row(seen, row.after, row.step, row.at_ms, b"")
+    yield replace(row, after=None) if row.after == row.position else row
+    if seen.nameless and (seen.request_id, VERDICT_POSITION) not in known:
+        # An end that came before its request takes the verdict as well: the request then finds that it is over.
+        yield replace(_row(seen, VERDICT_POSITION, VERDICT, row.at_ms, seen.slip_json), after=OUTCOME_POSITION)
 
 
 def _row(seen: Occurrence, position: int, step: str, at_ms: int, decision: bytes, reply: bytes | None = None) -> Row:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+_ROUNDING = 1e-9
+
 
 @dataclass(slots=True)
 class RetryBudget:
@@ -13,18 +15,16 @@ class RetryBudget:
     refill_ms: int = 10_000
     """One repeat in so long is always allowed: a tenth of very little would be never."""
     tokens: float = 10.0
-    refilled_ms: int = 0
+    spent_ms: int = 0
 
     def allows(self, now_ms: int) -> bool:
         """Whether a repeat may be made at `now_ms`."""
-        if self.tokens < 1 and now_ms - self.refilled_ms >= self.refill_ms:
-            self.tokens, self.refilled_ms = 1.0, now_ms
-        return self.tokens >= 1
+        return self.tokens >= 1 - _ROUNDING or now_ms - self.spent_ms >= self.refill_ms
 
     def earn(self) -> None:
         """A first attempt was made."""
         self.tokens = min(self.cap, self.tokens + self.share)
 
-    def spend(self) -> None:
+    def spend(self, now_ms: int) -> None:
         """A repeat was made."""
-        self.tokens = max(0.0, self.tokens - 1)
+        self.tokens, self.spent_ms = max(0.0, self.tokens - 1), now_ms

@@ -73,11 +73,13 @@ class DecideSteps:
         plan = self._plan(seen, rows)
         taken = await self._steps.take(plan.rows.values(), await self._parkings(plan), _over(plan))
         self._failpoints.reach("router.after-steps")
-        steps, duplicates = await self._resolved(plan, taken)
-        count_steps(steps)
-        messages = [self._outbox.step(carried) for carried in steps]
-        messages += await self._answer_waiters(steps)
-        messages += await self._answer_duplicates(duplicates)
+        disputed = plan.disputed(taken)
+        if disputed:
+            plan = await self._judged([each for each in seen if each.request_id in disputed], plan, disputed)
+        count_steps(plan.steps)
+        messages = [self._outbox.step(carried) for carried in plan.steps]
+        messages += await self._answer_waiters(plan.steps)
+        messages += await self._answer_duplicates(plan.duplicates)
         return Outputs(messages)
 
     async def _whole(self, seen: Occurrence) -> Occurrence:
@@ -142,18 +144,12 @@ class DecideSteps:
             bytes=_weight(step, seen),
         )
 
-    async def _resolved(self, plan: Plan, taken: set[Key]) -> tuple[list[Carried], list[Occurrence]]:
-        """What is carried out, now that the table has said which steps are ours.
-
-        A step that another replica took first is judged again by its row.
-        """
-        lost = [carried for carried in plan.steps if plan.lost(carried, taken)]
-        if not lost:
-            return plan.steps, plan.duplicates
-        rows = await self._steps.load({key for carried in lost for key in arbitration.keys(carried.seen)})
-        judged = arbitration.judge(lost, rows, self._failpoints)
-        ours = [carried for carried in plan.steps if not plan.lost(carried, taken)]
-        return ours + judged.steps, plan.duplicates + judged.duplicates
+    async def _judged(self, batch: Sequence[Occurrence], plan: Plan, disputed: Collection[UUID]) -> Plan:
+        """The plan as it must be now that another replica has taken some of its steps."""
+        rows = await self._steps.load({key for seen in batch for key in arbitration.keys(seen)})
+        judged = arbitration.judge(batch, rows, plan, self._failpoints)
+        ours = plan.without(disputed)
+        return Plan(ours.steps + judged.steps, ours.rows, ours.duplicates + judged.duplicates)
 
     async def _answer_waiters(self, steps: Iterable[Carried]) -> list[Message]:
         """Answers for the other submissions of the requests that are settled.

@@ -136,7 +136,7 @@ class HealthBoard:
         deployment = self.config.deployment(call.deployment)
         self.calls(deployment).began(call.attempt_id, call.dispatched_at_ms, released=released)
         budget = self._budgets[deployment.group]
-        budget.spend() if repeat else budget.earn()
+        budget.spend(call.dispatched_at_ms) if repeat else budget.earn()
         if call.probe:
             keys = tuple(self.leases & {call.deployment, credential_key(deployment)})
             self.leases.difference_update(keys)

@@ -123,7 +123,7 @@ def _answered(slip: Slip, result: AttemptResult, outcome: OutcomeKind, response:
 
 def _next(slip: Slip, now: Situation) -> Step:
     """Dispatch to the best candidate; without one, wait; or say that no waiting helps."""
-    if now.now_ms >= slip.deadline_ms or slip.position >= OUTCOME_POSITION:
+    if now.now_ms >= slip.deadline_ms or slip.position >= OUTCOME_POSITION - 1:
         return _ended(slip, OutcomeKind.EXPIRED, "The request's deadline passed before a model answered.", now)
     seed = routing.seed_of(slip.request_id, slip.position)
     decision = routing.choose(slip, now.config, now.health, now_ms=now.now_ms, seed=seed)

@@ -31,6 +31,8 @@ class Row:
     decision: bytes
     reply: bytes | None = None
     """The exact bytes of the answer; only of an outcome."""
+    after: int | None = None
+    """The position that must be won for this row to be inserted at all: the steps of one cause are taken together."""
 
     @property
     def key(self) -> Key:

@@ -18,27 +18,38 @@ _LOAD: Final = """
     SELECT s.* FROM unnest($1::uuid[], $2::int[]) AS k(request_id, position) JOIN router.steps AS s
     ON s.request_id = k.request_id AND s.position = k.position
 """
-_TAKE: Final = """
-    INSERT INTO router.steps (request_id, position, step, tenant, cause_topic, cause_partition, cause_offset, cause_id,
-                              at_ms, decision, reply)
-    SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::bigint[], $8::text[],
-                         $9::bigint[], $10::bytea[], $11::bytea[])
-    ON CONFLICT DO NOTHING RETURNING request_id, position
+# A row with `after` counts only together with that one. Whoever loses the first loses all that its cause would take.
+_WON: Final = """
+    WITH row AS (SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::int[],
+                                      $7::bigint[], $8::text[], $9::bigint[], $10::bytea[], $11::bytea[], $12::int[])
+        AS row(request_id, position, step, tenant, cause_topic, cause_partition, cause_offset, cause_id, at_ms,
+               decision, reply, after)),
+    lead AS (
+        INSERT INTO router.steps SELECT request_id, position, step, tenant, cause_topic, cause_partition, cause_offset,
+                                        cause_id, at_ms, decision, reply FROM row WHERE after IS NULL
+        ON CONFLICT DO NOTHING RETURNING request_id, position
+    ),
+    rest AS (
+        INSERT INTO router.steps SELECT row.request_id, row.position, step, tenant, cause_topic, cause_partition,
+                                        cause_offset, cause_id, at_ms, decision, reply
+        FROM row JOIN lead ON lead.request_id = row.request_id AND lead.position = row.after
+        ON CONFLICT DO NOTHING RETURNING request_id, position
+    ),
+    won AS (SELECT * FROM lead UNION ALL SELECT * FROM rest)
 """
+_TAKE: Final = f"{_WON} SELECT request_id, position FROM won"  # noqa: S608 - a constant
 # Only whoever takes the step parks the request: the row of a step that another replica took is there already.
 _TAKE_AND_PARK: Final = f"""
-    WITH won AS ({_TAKE}),
-    p AS (SELECT * FROM unnest($12::uuid[], $13::int[], $14::int[], $15::text[], $16::text[], $17::text[], $18::text[],
-                               $19::text[], $20::bigint[], $21::bigint[], $22::bigint[], $23::int[], $24::bytea[],
-                               $25::bytea[], $26::text[])
-          AS p(request_id, position, n, tenant, route, class, region, lane, accepted_at_ms, not_before_ms, deadline_ms,
-               bytes, slip, body, body_ref)),
+    {_WON},
+    parking AS (SELECT * FROM unnest($13::uuid[], $14::int[], $15::int[], $16::text[], $17::text[], $18::text[],
+                                     $19::text[], $20::text[], $21::bigint[], $22::bigint[], $23::bigint[], $24::int[],
+                                     $25::bytea[], $26::bytea[], $27::text[])
+        AS parking(request_id, position, n, tenant, route, class, region, lane, accepted_at_ms, not_before_ms,
+                   deadline_ms, bytes, slip, body, body_ref)),
     queued AS (
-        INSERT INTO router.parked (request_id, n, tenant, route, class, region, lane, accepted_at_ms, not_before_ms,
-                                   deadline_ms, bytes, slip, body, body_ref)
-        SELECT p.request_id, n, tenant, route, class, region, lane, accepted_at_ms, not_before_ms, deadline_ms, bytes,
-               slip, body, body_ref
-        FROM p JOIN won ON won.request_id = p.request_id AND won.position = p.position
+        INSERT INTO router.parked SELECT parking.request_id, n, tenant, route, class, region, lane, accepted_at_ms,
+                                         not_before_ms, deadline_ms, bytes, slip, body, body_ref
+        FROM parking JOIN won ON won.request_id = parking.request_id AND won.position = parking.position
         ON CONFLICT DO NOTHING
     )
     SELECT request_id, position FROM won
@@ -119,16 +130,22 @@ class StepTable:
         return int(status.split()[-1])
 
 
-def _columns(rows: Collection[Row]) -> list[Sequence[Any]]:
-    ordered = sorted(rows, key=attrgetter("key"))
-    return list(
-        zip(
-            *(
-                (r.request_id, r.position, r.step, r.tenant, *r.cause, r.cause_id, r.at_ms, r.decision, r.reply)
-                for r in ordered
-            ),
-            strict=True,
-        )
+def _columns(rows: Iterable[Row]) -> list[Sequence[Any]]:
+    return list(zip(*(_values(row) for row in sorted(rows, key=attrgetter("key"))), strict=True))
+
+
+def _values(row: Row) -> tuple[Any, ...]:
+    return (
+        row.request_id,
+        row.position,
+        row.step,
+        row.tenant,
+        *row.cause,
+        row.cause_id,
+        row.at_ms,
+        row.decision,
+        row.reply,
+        row.after,
     )
 
 

@@ -25,12 +25,17 @@ class MemoryTables:
     async def take(
         self, rows: Collection[Row], parkings: Collection[Parking] = (), unpark: Collection[UUID] = ()
     ) -> set[Key]:
+        taken = self._insert(row for row in rows if row.after is None)
+        taken |= self._insert(row for row in rows if (row.request_id, row.after) in taken)
+        self.parked |= {(p.request_id, p.n): p for p in parkings if (p.request_id, p.slip.position) in taken}
+        for key in [key for key in self.parked if key[0] in unpark]:
+            del self.parked[key]
+        return taken
+
+    def _insert(self, rows: Iterable[Row]) -> set[Key]:
         won = {row.key: row for row in rows if row.key not in self.rows}
         self.rows |= won
-        taken = set(won)
-        self.parked |= {(p.request_id, p.n): p for p in parkings if (p.request_id, p.slip.position) in taken}
-        self.parked = {key: p for key, p in self.parked.items() if key[0] not in unpark}
-        return taken
+        return set(won)
 
     async def wait(self, duplicates: Sequence[Occurrence], now_ms: int) -> None:  # noqa: ARG002 - nothing is pruned
         for seen in duplicates:

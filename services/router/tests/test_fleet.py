@@ -1,0 +1,181 @@
+"""Dead worker fleets, judged by the groups of a broker in memory; `test_app.py` does the same on a real one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from allweather.contracts import topics
+from allweather.contracts.failures import FailureKind
+from allweather.contracts.records import AttemptResult, decode
+from allweather.messaging import Broker, GroupState, MemoryBroker, PermanentError, TopicPartition
+from allweather.messaging.ports import Committed, Membership, Rebalances, Subscription
+from allweather.router.adapters.fleet import STAND_IN, Fleet, bounced, has_worker, worker_group
+from allweather.router.testing.memory import MemoryTables
+from allweather.router.testing.records import BODY, a_slip, cleared, configuration
+from allweather.router.testing.world import World
+
+GROUP = worker_group("alpha")
+
+
+class NamedBroker(MemoryBroker):
+    """A memory whose groups show who joined as a stand-in, as Kafka shows client ids."""
+
+    joining_as = "worker"
+
+    def __init__(self, names: Mapping[str, int]) -> None:
+        super().__init__(names)
+        self._clients: dict[str, str] = {}
+
+    async def join(
+        self, *, group: str, instance: str | None, subscription: Subscription, rebalances: Rebalances
+    ) -> Membership:
+        name = self.joining_as
+        membership = await super().join(
+            group=group, instance=instance, subscription=subscription, rebalances=rebalances
+        )
+        self._clients[membership.id] = name
+        return membership
+
+    async def describe_group(self, group: str) -> GroupState:
+        state = await super().describe_group(group)
+        members = (replace(m, client_id=self._clients.get(m.member_id, STAND_IN)) for m in state.members)
+        return GroupState(state.state, tuple(members))
+
+
+class Reads(Rebalances):
+    """A worker that takes its partitions and does nothing."""
+
+    async def revoked(self) -> None:
+        """Nothing is in hand."""
+
+    async def assigned(
+        self, partitions: Collection[TopicPartition], committed: Mapping[TopicPartition, Committed]
+    ) -> Mapping[TopicPartition, int]:
+        return {}
+
+
+class Scene:
+    """A world whose worker fleets come and go."""
+
+    def __init__(self) -> None:
+        tables = MemoryTables()
+        self.world = World(tables, tables, configuration())
+        names = [topics.RESULTS, *(topics.dispatch(v.id) for v in self.world.config.vendors)]
+        self.broker = NamedBroker(dict.fromkeys(names, 2))
+        self.fleet = Fleet(
+            ["alpha"], self.broker, self._stand_in, lambda _group: (), self.world.board, self.world.clock
+        )
+
+    @asynccontextmanager
+    async def _stand_in(self) -> AsyncIterator[Broker]:
+        self.broker.joining_as = STAND_IN
+        yield self.broker
+
+    async def worker(self) -> Membership:
+        self.broker.joining_as = "provider-worker.alpha-0"
+        reads = Subscription((topics.dispatch("alpha"),))
+        return await self.broker.join(group=GROUP, instance=None, subscription=reads, rebalances=Reads())
+
+    async def lose(self) -> None:
+        """Let nobody work for alpha for ten seconds."""
+        await self.fleet.look()
+        self.world.clock.advance(10)
+        await self.fleet.look()
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    made = Scene()
+    yield made
+    stopping = asyncio.Event()
+    stopping.set()
+    await made.fleet.run(stopping)
+
+
+async def eventually(happened: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not happened():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_fleet_with_a_worker_is_left_alone(scene: Scene):
+    await scene.worker()
+
+    await scene.lose()
+
+    assert scene.world.board.lost_vendors == frozenset()
+
+
+async def test_an_empty_fleet_is_given_ten_seconds(scene: Scene):
+    await scene.fleet.look()
+    scene.world.clock.advance(9.9)
+    await scene.fleet.look()
+
+    assert scene.world.board.lost_vendors == frozenset()
+
+
+async def test_a_dead_fleets_dispatches_are_bounced_as_worker_lost(scene: Scene):
+    (dispatched,) = await scene.world.handle(cleared(a_slip()))
+    await scene.broker.publish([dispatched])
+
+    await scene.lose()
+    await eventually(lambda: bool(scene.broker.records(topics.RESULTS)))
+
+    (record,) = scene.broker.records(topics.RESULTS)
+    envelope = decode(record.value)
+    assert envelope.read(AttemptResult).failure is FailureKind.WORKER_LOST
+    assert bytes(envelope.body) == BODY
+    assert scene.world.board.lost_vendors == {"alpha"}
+
+
+async def test_the_router_sends_a_bounced_request_elsewhere(scene: Scene):
+    (dispatched,) = await scene.world.handle(cleared(a_slip()))
+    record = await scene.world.record(dispatched)
+
+    (elsewhere,) = await scene.world.handle(bounced(record, "alpha", scene.world.clock.now_ms()))
+
+    assert elsewhere.topic == topics.dispatch("beta")
+
+
+async def test_a_stand_in_leaves_when_a_worker_comes(scene: Scene):
+    await scene.lose()
+
+    await scene.worker()
+    await scene.fleet.look()
+
+    state = await scene.broker.describe_group(GROUP)
+    assert [member.client_id for member in state.members] == ["provider-worker.alpha-0"]
+    assert scene.world.board.lost_vendors == frozenset()
+
+
+async def test_stand_ins_of_other_routers_are_no_workers(scene: Scene):
+    await scene.lose()
+
+    async def joined() -> GroupState:
+        return await scene.broker.describe_group(GROUP)
+
+    async with asyncio.timeout(5):
+        while not (await joined()).members:
+            await asyncio.sleep(0.01)
+
+    assert not has_worker(await joined())
+
+
+async def test_nothing_is_concluded_while_the_broker_is_away(scene: Scene):
+    scene.broker.away = True
+
+    await scene.lose()
+
+    assert scene.world.board.lost_vendors == frozenset()
+    scene.broker.away = False
+
+
+async def test_a_dispatch_that_nobody_could_have_written_is_poison(scene: Scene):
+    (dispatched,) = await scene.world.handle(cleared(a_slip()))
+    broken = await scene.world.record(replace(dispatched, value=b"{"))
+
+    with pytest.raises(PermanentError):
+        bounced(broken, "alpha", 0)
