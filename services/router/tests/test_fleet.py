@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from allweather.contracts import topics
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.records import AttemptResult, decode
-from allweather.messaging import Broker, GroupState, MemoryBroker, PermanentError, TopicPartition
+from allweather.messaging import GroupState, MemoryBroker, PermanentError, TopicPartition
 from allweather.messaging.ports import Committed, Membership, Rebalances, Subscription
 from allweather.router.adapters.fleet import STAND_IN, Fleet, bounced, has_worker, worker_group
 from allweather.router.testing.memory import MemoryTables
@@ -18,31 +17,6 @@ from allweather.router.testing.records import BODY, a_slip, cleared, configurati
 from allweather.router.testing.world import World
 
 GROUP = worker_group("alpha")
-
-
-class NamedBroker(MemoryBroker):
-    """A memory whose groups show who joined as a stand-in, as Kafka shows client ids."""
-
-    joining_as = "worker"
-
-    def __init__(self, names: Mapping[str, int]) -> None:
-        super().__init__(names)
-        self._clients: dict[str, str] = {}
-
-    async def join(
-        self, *, group: str, instance: str | None, subscription: Subscription, rebalances: Rebalances
-    ) -> Membership:
-        name = self.joining_as
-        membership = await super().join(
-            group=group, instance=instance, subscription=subscription, rebalances=rebalances
-        )
-        self._clients[membership.id] = name
-        return membership
-
-    async def describe_group(self, group: str) -> GroupState:
-        state = await super().describe_group(group)
-        members = (replace(m, client_id=self._clients.get(m.member_id, STAND_IN)) for m in state.members)
-        return GroupState(state.state, tuple(members))
 
 
 class Reads(Rebalances):
@@ -64,20 +38,16 @@ class Scene:
         tables = MemoryTables()
         self.world = World(tables, tables, configuration())
         names = [topics.RESULTS, *(topics.dispatch(v.id) for v in self.world.config.vendors)]
-        self.broker = NamedBroker(dict.fromkeys(names, 2))
+        self.broker = MemoryBroker(dict.fromkeys(names, 2))
+        stand_in = self.broker.named(f"{STAND_IN}-0")
         self.fleet = Fleet(
-            ["alpha"], self.broker, self._stand_in, lambda _group: (), self.world.board, self.world.clock
+            ["alpha"], self.broker, lambda: stand_in, lambda _group: (), self.world.board, self.world.clock
         )
 
-    @asynccontextmanager
-    async def _stand_in(self) -> AsyncIterator[Broker]:
-        self.broker.joining_as = STAND_IN
-        yield self.broker
-
     async def worker(self) -> Membership:
-        self.broker.joining_as = "provider-worker.alpha-0"
         reads = Subscription((topics.dispatch("alpha"),))
-        return await self.broker.join(group=GROUP, instance=None, subscription=reads, rebalances=Reads())
+        worker = self.broker.named("provider-worker.alpha-0")
+        return await worker.join(group=GROUP, instance=None, subscription=reads, rebalances=Reads())
 
     async def lose(self) -> None:
         """Let nobody work for alpha for ten seconds."""
