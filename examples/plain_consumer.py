@@ -15,7 +15,7 @@ TENANT = "demo"
 QUESTIONS = ("My espresso machine leaks.", "Where is my parcel?", "Please cancel my order.")
 
 
-async def submit(producer: AIOKafkaProducer, question: str) -> str:
+async def submit(producer: AIOKafkaProducer, question: str) -> bytes:
     """Publish one request; it is accepted when the broker has acknowledged it."""
     request = str(uuid.uuid4())
     body = {"model": "triage", "messages": [{"role": "user", "content": question}]}
@@ -26,17 +26,17 @@ async def submit(producer: AIOKafkaProducer, question: str) -> str:
         key=request.encode(),
         headers=[(name, text.encode()) for name, text in headers.items()],
     )
-    return request
+    return request.encode()
 
 
-async def collect(consumer: AIOKafkaConsumer, waiting: set[str]) -> None:
+async def collect(consumer: AIOKafkaConsumer, waiting: set[bytes]) -> None:
     """Read replies until all are there. Commit after handling: a reply is then never missed, at most seen twice."""
     while waiting:
         for records in (await consumer.getmany(timeout_ms=500)).values():
             for record in records:
                 headers = dict(record.headers)
-                request = headers.get("correlation-id", b"").decode()
-                if request in waiting:
+                request = headers.get("correlation-id")
+                if request in waiting:  # the topic also carries replies to others of the tenant
                     waiting.discard(request)
                     print(headers["ai-outcome"].decode(), json.loads(record.value))  # noqa: T201 -- an example prints
         await consumer.commit()

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 from starlette.types import Message, Receive, Scope, Send
@@ -12,6 +13,7 @@ from allweather.ingest import refusals
 
 BODY_LIMIT: Final = 32 << 20
 BODY_TIMEOUT_S: Final = 60.0
+DISCARD_S: Final = 5.0
 VALUE_LIMIT: Final = 512
 """Bytes of one header that is passed on."""
 
@@ -64,7 +66,7 @@ async def read_body(incoming: Incoming, receive: Receive) -> bytes:
         raise refusals.unsupported_encoding((encoding or b"")[:40].decode("ascii", "replace"))
     declared = incoming.get(b"content-length") or b"0"
     if declared.isdigit() and int(declared) > BODY_LIMIT:
-        raise refusals.too_large(BODY_LIMIT)
+        raise await _too_large(receive)
     message = await receive()
     if not message.get("more_body"):
         return _part(message)
@@ -75,6 +77,15 @@ async def read_body(incoming: Incoming, receive: Receive) -> bytes:
         raise refusals.too_slow(BODY_TIMEOUT_S) from None
 
 
+async def _too_large(receive: Receive) -> refusals.Refused:
+    """Read on for a moment and keep nothing: a caller that is still sending would see a reset, not our answer."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_S):
+            while (message := await receive()).get("more_body"):
+                _part(message)
+    return refusals.too_large(BODY_LIMIT)
+
+
 async def _rest(receive: Receive, body: bytearray) -> bytes:
     more = True
     while more:
@@ -82,7 +93,7 @@ async def _rest(receive: Receive, body: bytearray) -> bytes:
         body += _part(message)
         more = message.get("more_body", False)
         if len(body) > BODY_LIMIT:
-            raise refusals.too_large(BODY_LIMIT)
+            raise await _too_large(receive)
     return bytes(body)
 
 
