@@ -40,12 +40,15 @@ class Outbox:
                 return _internal(topics.dispatch(vendor), EventType.DISPATCHED, carried)
             case Parked():
                 return _internal(topics.PARKED, EventType.PARKED, carried)
-            case Settled():
-                return self.answer(carried.row, carried.step.slip.reply)
+            case Settled() as settled:
+                return self._answer(carried.row, settled, carried.step.slip.reply)
 
     def answer(self, outcome: Row, address: ReplyAddress) -> Message:
         """The stored reply of a settled request, to one address."""
-        said = _said(Settled.model_validate_json(outcome.decision))
+        return self._answer(outcome, Settled.model_validate_json(outcome.decision), address)
+
+    def _answer(self, outcome: Row, settled: Settled, address: ReplyAddress) -> Message:
+        said = _said(settled)
         request, tenant = outcome.request_id, outcome.tenant
         event_id = ids.event_id(request, OUTCOME)
         attributes = _attributes(EventType.SETTLED, event_id, request, tenant, outcome.at_ms, outcome.cause_id)
@@ -56,8 +59,8 @@ class Outbox:
         request, at_ms = seen.request_id, seen.slip.accepted_at_ms
         event_id = ids.event_id(request, f"conflict/{ids.position_key(*seen.cause)}")
         attributes = _attributes(EventType.CONFLICTED, event_id, request, verdict.tenant, at_ms, seen.cause_id)
-        status = (headers.STATUS, str(_CONFLICT.status).encode())
-        return self._reply(seen.slip.reply, verdict, errors.render(_CONFLICT, seen.slip.dialect), (*attributes, status))
+        said = ((headers.OUTCOME, b"conflict"), (headers.STATUS, str(_CONFLICT.status).encode()))
+        return self._reply(seen.slip.reply, verdict, errors.render(_CONFLICT, seen.slip.dialect), (*attributes, *said))
 
     def _reply(self, address: ReplyAddress, row: Row, body: bytes | None, said: Headers) -> Message:
         topic, partition, fallback = self._existing(address, row.tenant)
