@@ -164,8 +164,10 @@ def _mine(row: Row, failpoints: Failpoints) -> Row | Fate:
 
 def _decide(seen: Occurrence, now: Situation) -> Carried:
     step = lifecycle.advance(seen, now)
-    row = _row(seen, step.position, step.label, now.now_ms, step.decision.to_json(), step.reply)
-    return Carried(seen, step, replace(row, after=_place(seen)))
+    place = _place(seen)
+    after = None if place == step.position else place
+    row = _row(seen, step.position, step.label, now.now_ms, step.decision.to_json(), step.reply, after)
+    return Carried(seen, step, row)
 
 
 def _place(seen: Occurrence) -> int | None:
@@ -183,16 +185,25 @@ def _new_rows(carried: Carried, known: Rows) -> Iterable[Row]:
     seen, row = carried.seen, carried.row
     if isinstance(seen.event, Cleared):
         yield _row(seen, VERDICT_POSITION, VERDICT, row.at_ms, seen.slip_json)
-    elif row.after is not None and row.after != row.position:
+    elif row.after is not None:
         yield _row(seen, row.after, row.step, row.at_ms, b"")
-    yield replace(row, after=None) if row.after == row.position else row
+    yield row
     if seen.nameless and (seen.request_id, VERDICT_POSITION) not in known:
         # An end that came before its request takes the verdict as well: the request then finds that it is over.
-        yield replace(_row(seen, VERDICT_POSITION, VERDICT, row.at_ms, seen.slip_json), after=OUTCOME_POSITION)
+        yield _row(seen, VERDICT_POSITION, VERDICT, row.at_ms, seen.slip_json, after=OUTCOME_POSITION)
 
 
-def _row(seen: Occurrence, position: int, step: str, at_ms: int, decision: bytes, reply: bytes | None = None) -> Row:
-    return Row(seen.request_id, position, step, seen.slip.tenant, seen.cause, seen.cause_id, at_ms, decision, reply)
+def _row(
+    seen: Occurrence,
+    position: int,
+    step: str,
+    at_ms: int,
+    decision: bytes,
+    reply: bytes | None = None,
+    after: int | None = None,
+) -> Row:
+    slip, cause = seen.slip, seen.cause
+    return Row(slip.request_id, position, step, slip.tenant, cause, seen.cause_id, at_ms, decision, reply, after)
 
 
 def _settled_first(made: Plan) -> Plan:

@@ -15,7 +15,7 @@ from allweather.messaging import Message, Outputs, PermanentError, Record, Topic
 from allweather.router import arbitration, routing
 from allweather.router.arbitration import Carried, Plan
 from allweather.router.events import Occurrence
-from allweather.router.health import HealthBoard
+from allweather.router.health import HealthBoard, Snapshot
 from allweather.router.intake import read
 from allweather.router.lifecycle import Situation
 from allweather.router.metering import count_attempt, count_steps
@@ -109,19 +109,22 @@ class DecideSteps:
                 case _:
                     pass
 
-    def _plan(self, seen: Sequence[Occurrence], rows: arbitration.Rows) -> Plan:
-        now = Situation(self._config, self._board, self._clock.now_ms(), self._space.full)
-        return arbitration.plan(seen, rows, now, self._decided, self._failpoints)
+    def _plan(self, batch: Sequence[Occurrence], rows: arbitration.Rows) -> Plan:
+        snapshot = Snapshot(self._board)
 
-    def _decided(self, seen: Occurrence, step: Step) -> None:
-        match step.decision:
-            case Dispatch(deployment=deployment) as call:
-                repeat = routing.is_repeat(step.slip, self._config.deployment(deployment), self._config)
-                self._board.dispatched(call, repeat=repeat, released=step.slip.parks > 0)
-            case Parked():
-                self._space.took(step.slip.tenant, _weight(step, seen))
-            case _:
-                pass
+        def decided(seen: Occurrence, step: Step) -> None:
+            match step.decision:
+                case Dispatch(deployment=deployment) as call:
+                    repeat = routing.is_repeat(step.slip, self._config.deployment(deployment), self._config)
+                    self._board.dispatched(call, repeat=repeat, released=step.slip.parks > 0)
+                    snapshot.dispatched(call)
+                case Parked():
+                    self._space.took(step.slip.tenant, _weight(step, seen))
+                case _:
+                    pass
+
+        now = Situation(self._config, snapshot, self._clock.now_ms(), self._space.full)
+        return arbitration.plan(batch, rows, now, decided, self._failpoints)
 
     async def _parkings(self, plan: Plan) -> list[Parking]:
         """The rows of the queue that belong to the new steps of a plan."""

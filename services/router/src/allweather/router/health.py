@@ -212,8 +212,9 @@ class HealthBoard:
 
     def _ramp(self, deployment: Deployment, now_ms: int) -> float:
         """The share of its limit that its own and its credential's slow start permit."""
-        states = (self.breaker(key, now_ms) for key in (deployment.id, credential_key(deployment)))
-        return min(breaker.fraction(state, now_ms, self.settings) for state in states)
+        own, credential = self.breaker(deployment.id, now_ms), self.breaker(credential_key(deployment), now_ms)
+        settings = self.settings
+        return min(breaker.fraction(own, now_ms, settings), breaker.fraction(credential, now_ms, settings))
 
     def _for_released(self, calls: InFlight, ramp: float) -> float:
         """How many released requests may be under way at once; always one, or nothing would ever be let go."""
@@ -222,3 +223,27 @@ class HealthBoard:
     def _observe(self, key: str, seen: Observation) -> None:
         self.breakers[key] = breaker.step(self.breaker(key, seen.at_ms), (seen,), seen.at_ms, self.settings)
         self.unshared.setdefault(key, []).append(seen)
+
+
+class Snapshot:
+    """The board at one moment, for all decisions of a batch: each condition is found out once."""
+
+    def __init__(self, board: HealthBoard) -> None:
+        self._board = board
+        self._conditions: dict[str, Condition] = {}
+
+    def condition(self, deployment: Deployment, now_ms: int) -> Condition:
+        known = self._conditions.get(deployment.id)
+        if known is None:
+            known = self._conditions[deployment.id] = self._board.condition(deployment, now_ms)
+        return known
+
+    def may_repeat(self, group: str, now_ms: int) -> bool:
+        return self._board.may_repeat(group, now_ms)
+
+    def dispatched(self, call: Dispatch) -> None:
+        """The board has been told of another call: what it changes must be found out again."""
+        if call.probe:
+            self._conditions.clear()
+        else:
+            del self._conditions[call.deployment]

@@ -12,7 +12,7 @@ from uuid import UUID
 from allweather.contracts.config import Configuration, Deployment
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.records import CandidateView, RoutingDecision
-from allweather.contracts.slip import Attempt, Priority, Slip
+from allweather.contracts.slip import Attempt, Capability, Priority, Slip
 from allweather.router.breaker import Status
 from allweather.router.health import Condition, Health
 
@@ -99,40 +99,53 @@ def _reasons(
     tried = frozenset(a.deployment for a in slip.this_episode)
     asked_to_wait = frozenset(a.deployment for a in slip.attempts if retry_after_until(a) > now_ms)
     calls = _calls_by_group(slip, config)
+    released = slip.parks > 0
     for i, (deployment, condition) in enumerate(zip(deployments, conditions, strict=True)):
-        if reasons[i] is None:
-            reasons[i] = (
-                ("tried" if deployment.id in tried else None)
-                or ("retry_after" if deployment.id in asked_to_wait else None)
-                or condition.excluded
-                or ("slow_start" if (condition.spoken_for if slip.parks else condition.crowded) else None)
-                or _repeat_reason(calls.get(deployment.group, 0), deployment.group, health, now_ms)
-            )
+        if reasons[i] is not None:
+            continue
+        if deployment.id in tried:
+            reasons[i] = "tried"
+        elif deployment.id in asked_to_wait:
+            reasons[i] = "retry_after"
+        elif condition.excluded:
+            reasons[i] = condition.excluded
+        elif condition.spoken_for if released else condition.crowded:
+            reasons[i] = "slow_start"
+        elif calls:
+            reasons[i] = _repeat_reason(calls.get(deployment.group, 0), deployment.group, health, now_ms)
     return reasons
 
 
 def _permanent(slip: Slip, deployments: list[Deployment], config: Configuration) -> list[str | None]:
     """For each deployment why it can never serve the request, None when it can."""
-    reasons = [_not_permitted(slip, d) for d in deployments]
+    verdict = slip.verdict
+    reasons = [_not_permitted(d, verdict.regions, verdict.vendors, slip.needs.capabilities) for d in deployments]
     floor = _refuted_window(slip, config)
     windows = [d.context_tokens for d, reason in zip(deployments, reasons, strict=True) if reason is None]
     # The estimate is an upper bound: when no window seems large enough, the largest is tried all the same.
     estimate = slip.needs.input_tokens + (slip.needs.output_tokens or 0)
     enough = min(estimate, max((w for w in windows if w > floor), default=0))
+    if not windows or min(windows) >= max(enough, floor + 1):
+        return reasons
     return [
         reason or (CONTEXT if d.context_tokens <= floor or d.context_tokens < enough else None)
         for d, reason in zip(deployments, reasons, strict=True)
     ]
 
 
-def _not_permitted(slip: Slip, deployment: Deployment) -> str | None:
-    verdict = slip.verdict
-    if verdict.regions is not None and deployment.processed_in not in verdict.regions:
+def _not_permitted(
+    deployment: Deployment,
+    regions: tuple[str, ...] | None,
+    vendors: tuple[str, ...] | None,
+    capabilities: tuple[Capability, ...],
+) -> str | None:
+    if regions is not None and deployment.processed_in not in regions:
         return REGION
-    if verdict.vendors is not None and deployment.vendor not in verdict.vendors:
+    if vendors is not None and deployment.vendor not in vendors:
         return VENDOR
-    missing = any(c not in deployment.capabilities for c in slip.needs.capabilities)
-    return CAPABILITY if missing else None
+    if capabilities and not frozenset(deployment.capabilities).issuperset(capabilities):
+        return CAPABILITY
+    return None
 
 
 def _refuted_window(slip: Slip, config: Configuration) -> int:
