@@ -14,9 +14,9 @@ help: ## Show the targets
 
 $(VENV)/.installed: requirements.lock $(MEMBERS:%=%/pyproject.toml)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps uv==$(UV_VERSION) $(MEMBERS:%=-e ./%)
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps $(MEMBERS:%=-e ./%)
 	@touch $@
 
 .PHONY: install
@@ -63,3 +63,7 @@ status: install ## Print one JSON object: addresses, a development key, every pr
 .PHONY: check-isolation
 check-isolation: install ## Each service with only the packages that it declares
 	$(BIN)/python tests/architecture/isolation.py
+
+.PHONY: demo
+demo: install ## An afternoon of outages on real parts; exits 0 when every promise was kept
+	$(BIN)/allweather demo
