@@ -71,14 +71,17 @@ class World:
             ]
         )
 
+    def sources(self) -> list[TopicPartition]:
+        """Every partition of the pipeline."""
+        return [TopicPartition(topic, shard) for topic in SOURCES for shard in range(SHARDS)]
+
     def waiting(self) -> list[Record]:
         """Every record of the pipeline, in one order that is always the same."""
         return [record for topic in SOURCES for record in self.broker.records(topic)]
 
     async def deliver(self, batches: Iterable[Sequence[Record]]) -> None:
         """Hand the batches to the sink as a consumer does: only what comes after its start offsets."""
-        partitions = [TopicPartition(topic, shard) for topic in SOURCES for shard in range(SHARDS)]
-        starts = await self.sink.start_offsets(partitions)
+        starts = await self.sink.start_offsets(self.sources())
         for batch in batches:
             if records := [record for record in batch if record.offset >= starts[record.position]]:
                 await self.sink(records)
@@ -97,6 +100,12 @@ class World:
     async def verify(self) -> Report:
         return await verify(Archive(self.postgres), self.broker, self.signer.verifier)
 
+    async def empty(self) -> None:
+        """Forget the log."""
+        await self.tamper(
+            "TRUNCATE audit.trees, audit.entries, audit.nodes, audit.offsets, audit.checkpoints RESTART IDENTITY"
+        )
+
     async def tamper(self, *statements: str) -> None:
         """Do what a database administrator can: the guards are off."""
         connection = await asyncpg.connect(self.dsn)
@@ -112,9 +121,10 @@ class World:
 @pytest.fixture
 async def world(postgres_dsn: str) -> AsyncIterator[World]:
     """A new log in an empty schema."""
-    connection = await asyncpg.connect(postgres_dsn)
-    await connection.execute("DROP SCHEMA IF EXISTS audit CASCADE")
-    await connection.close()
-    await migrate(SecretStr(postgres_dsn), schema=SCHEMA, folder=MIGRATIONS)
     async with open_postgres(SecretStr(postgres_dsn), name="audit-sink", away=TransientError) as postgres:
-        yield World(postgres_dsn, postgres)
+        world = World(postgres_dsn, postgres)
+        if await postgres.run(lambda connection: connection.fetchval("SELECT to_regclass('audit.trees')")):
+            await world.empty()
+        else:
+            await migrate(SecretStr(postgres_dsn), schema=SCHEMA, folder=MIGRATIONS)
+        yield world
