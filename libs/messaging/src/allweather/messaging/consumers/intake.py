@@ -46,19 +46,23 @@ class Intake:
 
     async def take(self, linger: float = 0.0) -> list[Record]:
         """The next batch, at least one record; with `linger`, after waiting so long for it to fill."""
-        await self._arrived.wait()
+        await self._any()
         if linger and not self._full:
             await asyncio.sleep(linger)
-            await self._arrived.wait()  # a rebalance may have emptied it meanwhile
+            await self._any()  # a rebalance may have taken away what was there
         return self._pop(self._max_records)
 
     async def first(self) -> Record:
         """The next record, left where it is until `pop`; whoever awaits in between must ask again."""
-        await self._arrived.wait()
+        await self._any()
         return self._waiting[0]
 
     def pop(self) -> Record:
         return self._pop(1)[0]
+
+    async def _any(self) -> None:
+        while not self._waiting:  # looked at again: between the signal and our turn it may all have been revoked
+            await self._arrived.wait()
 
     def _pop(self, limit: int) -> list[Record]:
         if len(self._waiting) <= limit and self._bytes <= self._max_bytes:

@@ -42,6 +42,7 @@ class KafkaMembership:
         self._over: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
         self._preparing: asyncio.Task[None] | None = None
         self._member_id: str | None = None
+        self._assignment = 0
 
     async def join(self, subscription: Subscription) -> None:
         """Return with the first assignment."""
@@ -55,7 +56,7 @@ class KafkaMembership:
             raise MembershipLost(f"could not join group {self._group}: {error!r}") from error
 
     async def poll(self, *, timeout: float, max_records: int) -> Sequence[Record]:
-        polling = asyncio.ensure_future(self._consumer.poll(timeout, max_records))
+        polling = asyncio.ensure_future(self._drain(timeout, max_records))
         try:
             # Between two assignments the client's poll waits without a limit, so it cannot be asked alone.
             await asyncio.wait({polling, self._over}, return_when=asyncio.FIRST_COMPLETED)
@@ -65,12 +66,13 @@ class KafkaMembership:
         if self._over.done():
             self._over.result()
         try:
-            return polling.result()
+            assignment, records = polling.result()
         except UnicodeDecodeError:
             return await self._read_on(max_records)
         except ClientError as error:
             await self._raise_if_fenced()
             raise MembershipLost(f"group {self._group}: {error!r}") from error
+        return records if assignment == self._assignment else ()
 
     def pause(self, partitions: Collection[TopicPartition]) -> None:
         self._consumer.pause(self._consumer.assignment() & set(partitions))
@@ -94,7 +96,17 @@ class KafkaMembership:
         if self._over.done():
             self._over.exception()  # said or not, it is over
 
+    async def _drain(self, timeout: float, max_records: int) -> tuple[int, list[Record]]:
+        """Records, with the number of the assignment under which they were handed out.
+
+        Until we are told of them, the partitions may have been revoked; then others of theirs, which came before, have
+        been forgotten, and to go on with these would let the group's place pass those.
+        """
+        records = await self._consumer.poll(timeout, max_records)
+        return self._assignment, records
+
     async def _revoked(self) -> None:
+        self._assignment += 1
         if self._member_id is None:  # the client also calls before the first assignment
             return
         if await self._is_fenced():
@@ -156,7 +168,10 @@ class KafkaMembership:
             self._over.set_exception(error)
 
     async def _read_on(self, max_records: int) -> Sequence[Record]:
+        assignment = self._assignment
         try:
-            return await read_past(self._consumer, self._consumer.assignment() - self._consumer.paused(), max_records)
+            partitions = self._consumer.assignment() - self._consumer.paused()
+            records = await read_past(self._consumer, partitions, max_records)
         except ClientError as error:
             raise MembershipLost(f"group {self._group}: {error!r}") from error
+        return records if assignment == self._assignment else ()

@@ -14,6 +14,7 @@ from allweather.messaging.kafka.settings import COMPRESS_FROM, PUBLISH_TIMEOUT
 from allweather.messaging.lanes import Lane, check_size, lane_of, limit_of, size_of
 from allweather.messaging.metrics import Metrics
 from allweather.messaging.partitioning import partition_of
+from allweather.messaging.tasks import heard
 from allweather.messaging.types import Message
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Line:
             return messages
         finally:
             for future in sent:
-                future.add_done_callback(_heard)
+                future.add_done_callback(heard)
         failed = [
             (placed, error) for placed, future in zip(messages, sent, strict=True) if (error := future.exception())
         ]
@@ -144,9 +145,3 @@ def _raise_if_refused(message: Message, error: BaseException) -> None:
         raise MessageTooLarge(message.topic, size_of(message), limit_of(message.topic)) from error
     if isinstance(error, REFUSED):
         raise PermanentError(f"{message.topic} refuses records: {type(error).__name__}") from error
-
-
-def _heard(future: asyncio.Future[Any]) -> None:
-    """A result that nobody waits for any more is no error of the program."""
-    if not future.cancelled():
-        future.exception()

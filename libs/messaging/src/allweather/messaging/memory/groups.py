@@ -35,15 +35,15 @@ class Group:
     ) -> "MemoryMembership":
         known = GroupMember(f"{instance or client_id}-{next(self._numbers)}", instance, client_id, "/memory")
         member = MemoryMembership(self, known, subscription, rebalances)
-        async with self._one_at_a_time:
-            self._fence(instance)
-            await self._rebalance([*self.members, member])
+        try:
+            await asyncio.shield(self._enter(member))
+        except BaseException:
+            await self.leave(member)  # nobody would poll for it
+            raise
         return member
 
     async def leave(self, member: "MemoryMembership") -> None:
-        async with self._one_at_a_time:
-            if member in self.members:
-                await self._rebalance([each for each in self.members if each is not member])
+        await asyncio.shield(self._remove(member))
 
     def evict(self) -> None:
         """Every member's session ends without its knowledge, as when its machine is paused for too long."""
@@ -54,14 +54,29 @@ class Group:
 
     async def look_for_topics(self) -> None:
         """Rebalance when there are new topics, which a member's pattern may name."""
-        async with self._one_at_a_time:
-            if self._topics != self.log.topics:
-                self._topics = self.log.topics
-                await self._rebalance(self.members)
+        if self._topics != self.log.topics:
+            self._topics = self.log.topics
+            await asyncio.shield(self._again())
 
     def state(self) -> GroupState:
         members = tuple(member.known for member in self.members)
         return GroupState("Stable" if members else "Empty" if self.places else "Dead", members)
+
+    # A rebalance once begun is ended, even when the member that asked for it is gone: it is the others' as well.
+
+    async def _enter(self, member: "MemoryMembership") -> None:
+        async with self._one_at_a_time:
+            self._fence(member.known.instance_id)
+            await self._rebalance([*self.members, member])
+
+    async def _again(self) -> None:
+        async with self._one_at_a_time:
+            await self._rebalance(self.members)
+
+    async def _remove(self, member: "MemoryMembership") -> None:
+        async with self._one_at_a_time:
+            if member in self.members:
+                await self._rebalance([each for each in self.members if each is not member])
 
     def _fence(self, instance: str | None) -> None:
         for member in self.members:
@@ -92,6 +107,7 @@ class MemoryMembership:
         self._subscription, self._rebalances = subscription, rebalances
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
+        self._delivers = False
         self.fenced = False
         self.lost = False
 
@@ -126,6 +142,7 @@ class MemoryMembership:
         await self._group.leave(self)
 
     async def revoke(self) -> None:
+        self._delivers = False
         await self._rebalances.revoked()
         self._positions.clear()
         self._paused.clear()
@@ -135,6 +152,7 @@ class MemoryMembership:
         starts = await self._starts(partitions, places)
         for at in partitions:
             self._positions[at] = starts.get(at, places[at].offset if at in places else 0)
+        self._delivers = True
         self._group.log.wake()
 
     async def _starts(
@@ -149,7 +167,7 @@ class MemoryMembership:
     def _next(self, limit: int) -> list[Record]:
         self._check()
         records: list[Record] = []
-        for at in () if self._group.log.away else tuple(self._positions):
+        for at in tuple(self._positions) if self._delivers and not self._group.log.away else ():
             if at not in self._paused and len(records) < limit:
                 read = self._group.log.read(at, self._positions[at], limit - len(records))
                 self._positions[at] += len(read)
