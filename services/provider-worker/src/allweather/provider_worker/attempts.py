@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from uuid import uuid4
+from secrets import token_hex
 
 from allweather.contracts.config import Configuration, Timeouts
 from allweather.contracts.failures import FailureKind
@@ -86,7 +86,7 @@ class Attempts:
         return Made(ended, answer and answer.rendered, self._left(attempt.notes))
 
     def _begin(self, work: Work, station: Equipped) -> Attempt:
-        call_id = uuid4().hex
+        call_id = token_hex(16)
         deltas = None
         if work.streams:
             deltas = DeltaStream(self._sender_for(work, call_id), call_id, include_usage=work.slip.include_usage)
@@ -134,8 +134,9 @@ class Attempts:
     def _request(self, attempt: Attempt, body: Json, secret: str, *, stream: bool) -> HttpRequest:
         """The vendor's request, with the credential, and the id under which both sides can find the call."""
         request = self._translator.request(body, attempt.station.target, stream=stream)
-        ours = {"x-client-request-id": str(attempt.work.dispatch.attempt_id)}
-        return replace(request, headers={**request.headers, **self._translator.authorization(secret), **ours})
+        headers = {**request.headers, **self._translator.authorization(secret)}
+        headers["x-client-request-id"] = attempt.work.dispatch.attempt_id
+        return HttpRequest(request.url, request.body, headers)
 
     def _patience(self, work: Work) -> Patience:
         route = self._configuration.route(work.slip.route)

@@ -4,8 +4,7 @@ It ends in an `Answer` or raises `Failed`, whatever the vendor, the network or t
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from allweather.contracts.failures import FailureKind
@@ -68,17 +67,28 @@ class VendorCall:
     async def answer(self, request: HttpRequest, patience: Patience, notes: Notes, show: Show | None = None) -> Answer:
         """The answer, whether it comes whole or as a stream; `show` is given each chunk as it comes.
 
-        For an answer that comes whole, the limit of the first token is the limit of the response's head.
+        An answer that comes whole has come when its first token has: that limit holds for all of it.
         """
-        async with _timed(patience) as timer, self._sent(request, notes) as response:
-            if _is_stream(response):
-                reading = _Reading(self._translator.stream(self._now_ms()), timer, notes, show)
-                await reading.all_of(response)
-                return self._complete(reading, notes)
-            answer = self._translator.answer(await self._whole(response, timer, notes))
-            if show is not None:
-                show(chat.as_chunk(answer), True)
-            return answer
+        timer = _Timer(patience)
+        try:
+            async with timer.timeout, self._transport.send(request) as response:
+                notes.http_status, notes.headers = response.status, response.headers
+                return await self._read(response, timer, notes, show)
+        except TransportFailed as error:
+            raise failed(FailureKind.UNAVAILABLE, f"{error}.", code="transport") from error
+        except TimeoutError:
+            raise timer.failure() from None
+
+    async def _read(self, response: Incoming, timer: "_Timer", notes: Notes, show: Show | None) -> Answer:
+        _refuse_encoding(response)
+        if _is_stream(response):
+            reading = _Reading(self._translator.stream(self._now_ms()), timer, notes, show)
+            await reading.all_of(response)
+            return self._complete(reading, notes)
+        answer = self._translator.answer(await self._whole(response, notes))
+        if show is not None:
+            show(chat.as_chunk(answer), True)
+        return answer
 
     def _complete(self, reading: "_Reading", notes: Notes) -> Answer:
         """The answer that was read; without a finish reason it is a failure, and what came unframed may say which."""
@@ -87,18 +97,7 @@ class VendorCall:
             self._translator.answer(self._response(200, notes, bytes(stray)))
         return reading.assembler.answer()
 
-    @asynccontextmanager
-    async def _sent(self, request: HttpRequest, notes: Notes) -> AsyncGenerator[Incoming]:
-        try:
-            async with self._transport.send(request) as response:
-                notes.http_status, notes.headers = response.status, response.headers
-                _refuse_encoding(response)
-                yield response
-        except TransportFailed as error:
-            raise failed(FailureKind.UNAVAILABLE, f"{error}.", code="transport") from error
-
-    async def _whole(self, response: Incoming, timer: "_Timer", notes: Notes) -> HttpResponse:
-        timer.content()
+    async def _whole(self, response: Incoming, notes: Notes) -> HttpResponse:
         pieces: list[bytes] = []
         size = 0
         while piece := await response.read():
@@ -106,7 +105,7 @@ class VendorCall:
             size += len(piece)
             if size > MAX_ANSWER_BYTES:
                 raise failed(FailureKind.UNAVAILABLE, "The answer does not end.", code="answer_too_large")
-        notes.first_content_at = notes.first_content_at or asyncio.get_running_loop().time()
+        notes.first_content_at = asyncio.get_running_loop().time()
         return self._response(response.status, notes, b"".join(pieces))
 
     def _response(self, status: int, notes: Notes, body: bytes) -> HttpResponse:
@@ -179,16 +178,6 @@ class _Timer:
             return failed(FailureKind.UNAVAILABLE, "The call took longer than it may in all.", code="total_timeout")
         what, limit = self.limits
         return failed(FailureKind.UNAVAILABLE, f"The vendor did not send {what} within {limit:g} s.", code="timeout")
-
-
-@asynccontextmanager
-async def _timed(patience: Patience) -> AsyncGenerator[_Timer]:
-    timer = _Timer(patience)
-    try:
-        async with timer.timeout:
-            yield timer
-    except TimeoutError:
-        raise timer.failure() from None
 
 
 def _is_stream(response: Incoming) -> bool:

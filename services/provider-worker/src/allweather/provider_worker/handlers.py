@@ -83,12 +83,12 @@ class DispatchHandler:
         body = await self._bodies.read(work)
         await self._failpoints.pause("worker.before-call")
         try:
-            with self._observer.call(work, station.target) as span:
+            with self._observer.span(work, station.target) as span:
                 made = await self._attempts.make(work, body, station)
                 self._observer.ended(span, station.target, made.ended)
         except Exception as bug:
             # Not raised as it is: every delivery of the record would be another paid call.
-            log.exception("attempt failed by a bug", extra={"attempt_id": str(work.dispatch.attempt_id)})
+            log.exception("attempt failed by a bug", extra={"attempt_id": work.dispatch.attempt_id})
             raise PermanentError(f"bug: {type(bug).__name__}") from bug
         await self._failpoints.pause("worker.after-response")
         return made

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 import msgspec
 
@@ -47,7 +48,7 @@ def result(
     """The data of `ai.request.attempted`. A refusal is both an answer and a failure."""
     why = REFUSED if answer and answer.refused else failure
     return AttemptResult(
-        attempt_id=work.dispatch.attempt_id,
+        attempt_id=UUID(work.dispatch.attempt_id),
         n=work.dispatch.n,
         deployment=work.dispatch.deployment,
         episode=work.dispatch.episode,
@@ -94,7 +95,7 @@ def event_headers(slip: Slip, event: EventType, step: str, at_ms: int, *, cause:
         (headers.CE_SOURCE, SOURCE),
         (headers.CE_TYPE, event.encode()),
         (headers.CE_TIME, iso_time(at_ms).encode()),
-        (headers.CE_SUBJECT, str(slip.request_id).encode()),
+        (headers.CE_SUBJECT, cause.key),
         (headers.CE_TENANT, slip.tenant.encode()),
         (headers.CE_CAUSATION, cause.header(headers.CE_ID)),
     )

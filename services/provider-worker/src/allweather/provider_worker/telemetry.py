@@ -1,8 +1,9 @@
 """What a vendor call tells operators: one span where its trace is sampled, and the metrics of every call."""
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 
+from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind
 
 from allweather.contracts.config import Vendor
@@ -13,6 +14,7 @@ from allweather.telemetry import metrics, semconv
 from allweather.telemetry.tracing import tracer
 
 _tracer = tracer(__name__)
+_NO_SPAN = nullcontext(trace.INVALID_SPAN)
 
 
 class Observer:
@@ -21,26 +23,12 @@ class Observer:
     def __init__(self, vendor: Vendor) -> None:
         self._vendor = vendor
 
-    @contextmanager
-    def call(self, work: Work, target: Target) -> Generator[Span]:
-        """A client span around one vendor call."""
+    def span(self, work: Work, target: Target) -> AbstractContextManager[Span]:
+        """A client span around one vendor call, where the record's own span is recorded: else it costs nothing."""
+        if not trace.get_current_span().is_recording():
+            return _NO_SPAN
         name = f"chat {target.deployment.model}"
-        with _tracer.start_as_current_span(name, kind=SpanKind.CLIENT) as span:
-            if span.is_recording():
-                span.set_attributes(
-                    {
-                        semconv.GEN_AI_OPERATION: "chat",
-                        semconv.GEN_AI_PROVIDER: self._vendor.provider_name,
-                        semconv.GEN_AI_REQUEST_MODEL: target.deployment.model,
-                        semconv.GEN_AI_REQUEST_STREAM: work.streams,
-                        semconv.TENANT: work.slip.tenant,
-                        semconv.REQUEST_ID: str(work.slip.request_id),
-                        semconv.ATTEMPT_ID: str(work.dispatch.attempt_id),
-                        semconv.DEPLOYMENT: target.deployment.id,
-                        semconv.ROUTE: work.slip.route,
-                    }
-                )
-            yield span
+        return _tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes=self._asked(work, target))
 
     def ended(self, span: Span, target: Target, ended: AttemptResult) -> None:
         """Count a finished call, and say on its span how it went."""
@@ -48,11 +36,24 @@ class Observer:
         if span.is_recording():
             span.set_attributes(dict(_outcome(ended)))
 
+    def _asked(self, work: Work, target: Target) -> dict[str, str | bool]:
+        return {
+            semconv.GEN_AI_OPERATION: "chat",
+            semconv.GEN_AI_PROVIDER: self._vendor.provider_name,
+            semconv.GEN_AI_REQUEST_MODEL: target.deployment.model,
+            semconv.GEN_AI_REQUEST_STREAM: work.streams,
+            semconv.TENANT: work.slip.tenant,
+            semconv.REQUEST_ID: str(work.slip.request_id),
+            semconv.ATTEMPT_ID: work.dispatch.attempt_id,
+            semconv.DEPLOYMENT: target.deployment.id,
+            semconv.ROUTE: work.slip.route,
+        }
+
     def _count(self, model: str, ended: AttemptResult) -> None:
         provider = self._vendor.provider_name
         labels = metrics.Call(provider, model, ended.failure or "")
         metrics.CALL_DURATION.observe(labels, (ended.ended_at_ms - ended.started_at_ms) / 1000)
-        if ended.first_token_ms is not None:
+        if ended.first_token_ms is not None and ended.delta_count:
             metrics.FIRST_CHUNK.observe(metrics.Model(provider, model), ended.first_token_ms / 1000)
         if ended.usage is not None:
             metrics.TOKENS.observe(metrics.Tokens(provider, model, "input"), ended.usage.input_tokens)

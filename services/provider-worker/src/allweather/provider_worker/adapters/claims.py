@@ -1,11 +1,9 @@
 """Claims in Redis: a lease of 15 s on each call in flight. All commands of a moment travel in one pipeline."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
-
-from redis.asyncio.client import Pipeline
 
 from allweather.messaging.progress import note_progress
 from allweather.provider_worker.claims import Claim, Meeting, meet
@@ -17,7 +15,8 @@ DONE_MS = 600_000
 """How long a finished attempt is remembered: redelivery follows a crash or a rebalance within seconds."""
 LOOK_AGAIN_S = 0.5
 
-Command = Callable[[Pipeline], object]
+Command = tuple[str | int, ...]
+"""As Redis takes it: the methods of the client library cost more than the command."""
 
 
 class RedisClaims:
@@ -40,12 +39,12 @@ class RedisClaims:
     def done(self, claim: Claim) -> None:
         """The result is acknowledged: whoever meets this record again commits it."""
         self._mine.pop(claim.attempt, None)
-        self._batches.post(lambda pipe: pipe.set(_key(claim), claim.finished.value, px=DONE_MS))
+        self._batches.post(("SET", _key(claim), claim.finished.value, "PX", DONE_MS))
 
     def abandon(self, claim: Claim) -> None:
         """The call was given up without a result: another may make it at once."""
         self._mine.pop(claim.attempt, None)
-        self._batches.post(lambda pipe: pipe.delete(_key(claim)))
+        self._batches.post(("DEL", _key(claim)))
 
     @asynccontextmanager
     async def renewing(self) -> AsyncGenerator[None]:
@@ -64,14 +63,14 @@ class RedisClaims:
             return Meeting.TAKE_OVER
         meeting = meet(Claim.read(claim.attempt, held.decode()), claim)
         if meeting is Meeting.TAKE_OVER:
-            self._batches.post(lambda pipe: pipe.set(_key(claim), claim.value, px=LEASE_MS))
+            self._batches.post(("SET", _key(claim), claim.value, "PX", LEASE_MS))
         return meeting
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW_EVERY_S)
             for claim in self._mine.values():
-                self._batches.post(_prolong(claim))
+                self._batches.post(("PEXPIRE", _key(claim), LEASE_MS))
                 self._batches.post(_take(claim))  # where it has lapsed: after a pause of ours, or of Redis
 
 
@@ -80,11 +79,12 @@ def _key(claim: Claim) -> str:
 
 
 def _take(claim: Claim) -> Command:
-    return lambda pipe: pipe.set(_key(claim), claim.value, nx=True, get=True, px=LEASE_MS)
+    """Set the claim unless there is one; the answer is the one there was."""
+    return ("SET", _key(claim), claim.value, "NX", "GET", "PX", LEASE_MS)
 
 
-def _prolong(claim: Claim) -> Command:
-    return lambda pipe: pipe.pexpire(_key(claim), LEASE_MS)
+_OPTIONS: dict[str | int, dict[str, bool]] = {"SET": {"get": True}}
+"""Have the client library pass on the answer to SET as it is."""
 
 
 class _Queued(NamedTuple):
@@ -129,7 +129,11 @@ class _Batches:
             self._sending = None
 
     async def _send_batch(self, batch: list[_Queued]) -> None:
-        answers = await self._redis.pipeline(lambda pipe: [queued.command(pipe) for queued in batch])
+        def fill(pipe: Any) -> None:
+            for command, _ in batch:
+                pipe.execute_command(*command, **_OPTIONS.get(command[0], {}))
+
+        answers = await self._redis.pipeline(fill)
         for position, (_, answer) in enumerate(batch):
             if answer is not None and not answer.done():
                 answer.set_result(AWAY if answers is AWAY else answers[position])

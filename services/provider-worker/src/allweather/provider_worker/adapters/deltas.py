@@ -38,4 +38,4 @@ class KafkaDeltas:
             (headers.CALL_ID, self._call_id.encode()),
             (headers.DELTA_SEQUENCE, str(sequence).encode()),
         )
-        return Message(self._topic, value, str(slip.request_id).encode(), given, self._partition)
+        return Message(self._topic, value, cause.key, given, self._partition)

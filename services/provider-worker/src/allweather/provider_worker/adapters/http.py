@@ -52,17 +52,31 @@ class AiohttpTransport:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
-    @asynccontextmanager
-    async def send(self, request: HttpRequest) -> AsyncGenerator[Incoming]:
+    def send(self, request: HttpRequest) -> AbstractAsyncContextManager[Incoming]:
+        return _Exchange(self._session, request)
+
+
+class _Exchange:
+    """One request and its response. A class, since a generator would cost more than the rest of it."""
+
+    def __init__(self, session: aiohttp.ClientSession, request: HttpRequest) -> None:
+        self._session, self._request = session, request
+        self._response: aiohttp.ClientResponse | None = None
+
+    async def __aenter__(self) -> Incoming:
+        request = self._request
         body = request.body if len(request.body) < IN_ONE_WRITE else io.BytesIO(request.body)
         try:
-            response = await self._session.post(request.url, data=body, headers=request.headers, allow_redirects=False)
+            self._response = await self._session.post(
+                request.url, data=body, headers=request.headers, allow_redirects=False
+            )
         except (aiohttp.ClientError, OSError) as error:
             raise TransportFailed(_kind(error)) from error
-        try:
-            yield _Incoming(response)
-        finally:
-            response.close()  # of a body that has been read to its end, the connection is back in the pool already
+        return _Incoming(self._response)
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._response is not None:
+            self._response.close()  # where the body was read to its end, the connection is in the pool already
 
 
 class _Incoming:
