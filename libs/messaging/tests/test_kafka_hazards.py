@@ -148,8 +148,8 @@ async def test_header_names_that_are_not_ascii_survive(broker: KafkaBroker, crea
 class Vandal:
     """Writes batches with header names that are not UTF-8, which brokers do not look at."""
 
-    def __init__(self, bootstrap: str, topic: str, compression: str | None = None) -> None:
-        self._producer: Any = AIOKafkaProducer(bootstrap_servers=bootstrap, compression_type=compression)
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self._producer: Any = AIOKafkaProducer(bootstrap_servers=bootstrap)
         self._topic = topic
 
     async def write(self, *values: bytes) -> None:

@@ -19,8 +19,8 @@ FILE = REPOSITORY / "infra" / "kafka" / "topics.yaml"
 
 
 def shipped() -> tuple[Topic, ...]:
-    tenants = [tenant.id for tenant in config.load(REPOSITORY / "config").tenants]
-    return topics.expand(topics.load(FILE), tenants)
+    known = config.load(REPOSITORY / "config")
+    return topics.expand(topics.load(FILE), [t.id for t in known.tenants], [v.id for v in known.vendors])
 
 
 def write(folder: Path, text: str) -> Path:
@@ -32,25 +32,28 @@ def write(folder: Path, text: str) -> Path:
 SMALL = """
 defaults: {partitions: 2, replication_factor: 3, config: {max.message.bytes: 1000, retention.ms: 60000}}
 topics: [{name: ai.internal.x.v1, partitions: 1, dlq: true}]
-templates: [{name: "ai.public.requests.{tenant}.v1", config: {retention.ms: 5}}]
+templates:
+  - {name: "ai.public.requests.{tenant}.v1", config: {retention.ms: 5}}
+  - {name: "ai.internal.dispatch.{vendor}.v1"}
 """
 
 
 def test_defaults_are_completed_and_templates_filled_in(tmp_path: Path) -> None:
-    found = topics.expand(topics.load(write(tmp_path, SMALL)), ["a", "b"])
+    found = topics.expand(topics.load(write(tmp_path, SMALL)), ["a", "b"], ["v"])
 
     assert [topic.name for topic in found] == [
         "ai.internal.x.v1",
         "ai.internal.x.v1.dlq",
         "ai.public.requests.a.v1",
         "ai.public.requests.b.v1",
+        "ai.internal.dispatch.v.v1",
     ]
-    assert [topic.partitions for topic in found] == [1, 1, 2, 2]
+    assert [topic.partitions for topic in found] == [1, 1, 2, 2, 2]
     assert found[2].config == {"max.message.bytes": "1000", "retention.ms": "5"}
 
 
 def test_dead_letters_have_room_for_what_is_added(tmp_path: Path) -> None:
-    plain, letters, *_ = topics.expand(topics.load(write(tmp_path, SMALL)), [])
+    plain, letters, *_ = topics.expand(topics.load(write(tmp_path, SMALL)), [], [])
 
     assert int(letters.config["max.message.bytes"]) - int(plain.config["max.message.bytes"]) == 64 * 1024
 

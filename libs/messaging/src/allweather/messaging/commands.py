@@ -43,7 +43,8 @@ def check(bootstrap: Bootstrap, file: File = _FILE, folder: Folder = _CONFIG, as
 
 
 def _wanted(file: Path, folder: Path) -> tuple[Topic, ...]:
-    return topics.expand(topics.load(file), (tenant.id for tenant in config.load(folder).tenants))
+    known = config.load(folder)
+    return topics.expand(topics.load(file), [t.id for t in known.tenants], [v.id for v in known.vendors])
 
 
 def _report(differences: tuple[Difference, ...], *, as_json: bool, created: tuple[str, ...] = ()) -> None:

@@ -41,8 +41,11 @@ class Delivery:
         public: defaultdict[str, list[Message]] = defaultdict(list)
         for message in messages:
             (internal if lane_of(message.topic) == "internal" else public[message.topic]).append(message)
-        # One topic at a time would let a slow tenant delay the others; each is sent again only for its own trouble.
-        await asyncio.gather(self._until_acknowledged(internal), *map(self._or_give_up, public.values()))
+        if public:
+            # By topic, so that no tenant waits for another, and each is sent again only for its own trouble.
+            await asyncio.gather(self._until_acknowledged(internal), *map(self._or_give_up, public.values()))
+        else:
+            await self._until_acknowledged(internal)
         self._metrics.observe("messaging.publish.seconds", time.perf_counter() - started, group=self._group)
 
     async def _until_acknowledged(self, messages: Sequence[Message]) -> None:

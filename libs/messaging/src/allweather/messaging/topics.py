@@ -1,6 +1,6 @@
 """The topics as a file describes them, and as the brokers have them."""
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from allweather.messaging.lanes import DEAD_LETTER_ROOM
 
 _OURS = "ai."
 _TENANT = "{tenant}"
+_VENDOR = "{vendor}"
 _SIZE = "max.message.bytes"
 
 
@@ -33,7 +34,7 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A topic of the file, or a template of one for each tenant, perhaps with its dead letters beside it."""
+    """A topic of the file, or a template of one for each tenant or vendor, perhaps with its dead letters beside it."""
 
     topic: Topic
     dlq: bool
@@ -91,11 +92,17 @@ def load(path: Path) -> TopicSpec:
         raise InvalidTopics(f"{path}: {type(error).__name__}: {error}") from error
 
 
-def expand(spec: TopicSpec, tenants: Iterable[str]) -> tuple[Topic, ...]:
-    """Every topic, the templates filled in for each tenant."""
-    fixed = [topic for entry in spec.topics for topic in entry.topics(entry.topic.name)]
-    names = [(entry, entry.topic.name.replace(_TENANT, tenant)) for tenant in tenants for entry in spec.templates]
-    return (*fixed, *(topic for entry, name in names for topic in entry.topics(name)))
+def expand(spec: TopicSpec, tenants: Collection[str], vendors: Collection[str]) -> tuple[Topic, ...]:
+    """Every topic, the templates filled in for each tenant or each vendor."""
+    fixed = [(entry, entry.topic.name) for entry in spec.topics]
+    filled = [(entry, name) for entry in spec.templates for name in _filled(entry.topic.name, tenants, vendors)]
+    return tuple(topic for entry, name in (*fixed, *filled) for topic in entry.topics(name))
+
+
+def _filled(template: str, tenants: Collection[str], vendors: Collection[str]) -> list[str]:
+    if _TENANT in template:
+        return [template.replace(_TENANT, tenant) for tenant in tenants]
+    return [template.replace(_VENDOR, vendor) for vendor in vendors]
 
 
 async def provision(bootstrap: str, topics: Sequence[Topic]) -> Provisioned:

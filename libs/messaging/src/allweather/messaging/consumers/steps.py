@@ -49,12 +49,15 @@ class Steps:
     async def publish(self, messages: Sequence[Message]) -> None:
         """Return when every message is acknowledged."""
         await self._reach(self._points.before_publish)
-        sending = asyncio.ensure_future(self._delivery.send(messages))
-        if self._points.before_ack and self._failpoints:
-            await asyncio.sleep(0)  # lets the client take the messages; their acknowledgements are yet to come
-            await self._reach(self._points.before_ack)
-        await sending
+        await (self._observed(messages) if self._failpoints else self._delivery.send(messages))
         await self._reach(self._points.after_publish)
+
+    async def _observed(self, messages: Sequence[Message]) -> None:
+        """Send, with the failpoint that lies between the sending and its acknowledgement."""
+        sending = asyncio.create_task(self._delivery.send(messages))
+        await asyncio.sleep(0)  # lets the client take the messages
+        await self._reach(self._points.before_ack)
+        await sending
 
     async def tidy(self, calls: Iterable[AfterAck | None]) -> None:
         """A dependency that is away must not hold up what is acknowledged already; a bug may."""

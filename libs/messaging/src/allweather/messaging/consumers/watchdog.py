@@ -35,6 +35,7 @@ class Watchdog:
         self._work, self._positions, self._metrics = work, positions, metrics
         self._stall_after = stall_after
         self._rejoined = False
+        self._shown: set[TopicPartition] = set()
 
     async def run(self) -> None:
         while True:
@@ -63,6 +64,11 @@ class Watchdog:
         except MessagingError:
             return 0
         lags = {at: ends[at] - (begins[at] if offset is None else offset) for at, offset in positions.items()}
-        for (topic, partition), lag in lags.items():
-            self._metrics.gauge("messaging.lag", lag, group=self._group, topic=topic, partition=str(partition))
+        self._show(lags)
         return sum(lags.values())
+
+    def _show(self, lags: Mapping[TopicPartition, int]) -> None:
+        gone = dict.fromkeys(self._shown - lags.keys(), 0)  # their lag is shown by their owner
+        for (topic, partition), lag in {**gone, **lags}.items():
+            self._metrics.gauge("messaging.lag", lag, group=self._group, topic=topic, partition=str(partition))
+        self._shown = set(lags)

@@ -1,10 +1,13 @@
 """A client that is made when it is needed, and made anew after it has failed."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 from allweather.messaging.kafka.client import ClientError
+
+log = logging.getLogger(__name__)
 
 _PAUSE = 0.2
 
@@ -42,8 +45,8 @@ class Renewable(Generic[C]):
                 client = self._make()
                 try:
                     await client.start()
-                except ClientError:
-                    pass
+                except ClientError as error:
+                    log.info("%s could not be started: %r", type(client).__name__, error)
                 else:
                     self._client = client
                     return client
