@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 import yaml
 
-from allweather.local.system import SERVICES
+from allweather.contracts import config
+from allweather.local.system import services
 
 ROOT = Path(__file__).parents[2]
 SERVERS = {"kafka", "postgres", "valkey"}
 ONE_SHOT = {"setup"}
+SERVICES = services(config.load(ROOT / "config"))
 
 
 @pytest.fixture(scope="module")

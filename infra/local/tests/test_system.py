@@ -6,14 +6,14 @@ import httpx
 import pytest
 import yaml
 
-from allweather.contracts import topics
+from allweather.contracts import config, topics
 from allweather.local.child import Program
 from allweather.local.credentials import TENANTS, Credentials, development_keys
 from allweather.local.plan import Options, Plan
 from allweather.local.settings import REPOSITORY, LocalSettings
 from allweather.local.state import StateFolder
 from allweather.local.supervisor import Supervisor
-from allweather.local.system import SERVICES, VENDORS
+from allweather.local.system import SIMULATED, services
 
 
 @pytest.fixture(autouse=True)
@@ -41,17 +41,19 @@ def test_every_service_and_every_vendor_is_a_process_of_its_own(credentials: Cre
     names = set(by_name(plan().services(credentials)))
 
     assert {"ingest", "policy", "router", "audit-sink"} <= names
-    assert {f"provider-worker.{vendor}" for vendor in VENDORS} <= names
+    vendors = {vendor.id for vendor in config.load(REPOSITORY / "config").vendors}
+    assert {f"provider-worker.{vendor}" for vendor in vendors} == names - {"ingest", "policy", "router", "audit-sink"}
 
 
 def test_no_two_processes_share_a_port(credentials: Credentials) -> None:
-    replicas = {service.name: 3 for service in SERVICES}
+    names = [service.name for service in services(config.load(REPOSITORY / "config"))]
+    replicas = dict.fromkeys(names, 3)
     whole = plan(Options(brokers=3, replicas=replicas))
-    services = whole.services(credentials)
+    programs = whole.services(credentials)
 
     ports = [program.port for program in [*whole.servers(), whole.simulators(credentials)]]
-    ports += [int(program.environment["ALLWEATHER_PROBE_PORT"]) for program in services]
-    assert len(ports) == len(set(ports)) == 3 + 2 + 1 + 3 * len(SERVICES)
+    ports += [int(program.environment["ALLWEATHER_PROBE_PORT"]) for program in programs]
+    assert len(ports) == len(set(ports)) == 3 + 2 + 1 + 3 * len(names)
 
 
 def test_a_replica_is_told_its_slot(credentials: Credentials) -> None:
@@ -80,8 +82,8 @@ def test_a_worker_calls_the_simulators_unless_its_vendor_has_a_key_or_an_address
 
     workers = by_name(plan().services(credentials))
 
-    simulated = {v for v in VENDORS if "ALLWEATHER_VENDOR_BASE_URL" in workers[f"provider-worker.{v}"].environment}
-    assert simulated == set(VENDORS) - {vendor}
+    simulated = {v for v in SIMULATED if "ALLWEATHER_VENDOR_BASE_URL" in workers[f"provider-worker.{v}"].environment}
+    assert simulated == set(SIMULATED) - {vendor}
 
 
 def test_another_address_of_a_vendor_alone_does_not_leave_the_simulators(
@@ -113,7 +115,7 @@ async def test_every_worker_is_sent_to_the_port_of_its_own_vendor(credentials: C
 
     workers = by_name(whole.services(credentials))
     assert {vendor: f"http://127.0.0.1:{port}" for vendor, port in health["ports"].items()} == {
-        vendor: workers[f"provider-worker.{vendor}"].environment["ALLWEATHER_VENDOR_BASE_URL"] for vendor in VENDORS
+        vendor: workers[f"provider-worker.{vendor}"].environment["ALLWEATHER_VENDOR_BASE_URL"] for vendor in SIMULATED
     }
 
 
@@ -168,10 +170,9 @@ def test_every_tenant_has_a_development_key_of_its_own(credentials: Credentials)
 def test_the_topic_file_has_every_topic_of_the_contracts() -> None:
     spec = yaml.safe_load((REPOSITORY / "infra" / "kafka" / "topics.yaml").read_text())
     written = {entry["name"] for entry in spec["topics"]} | {
-        entry["name"].format(tenant="demo") for entry in spec["templates"]
+        entry["name"].format(tenant="demo", vendor="vertex") for entry in spec["templates"]
     }
 
     named = {name for name in vars(topics).values() if isinstance(name, str) and name.startswith("ai.")}
-    dispatched = {topics.dispatch(vendor) for vendor in VENDORS}
-    public = {topics.requests("demo"), topics.replies("demo"), topics.deltas("demo")}
-    assert written == {name for name in named if name.endswith(".v1")} | dispatched | public
+    filled = {topics.requests("demo"), topics.replies("demo"), topics.deltas("demo"), topics.dispatch("vertex")}
+    assert written == {name for name in named if name.endswith(".v1")} | filled

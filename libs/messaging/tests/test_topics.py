@@ -103,6 +103,7 @@ async def test_existing_topic_is_reported_and_left_alone(kafka_bootstrap: str) -
 def test_command_makes_topics_and_reports_differences_as_json(kafka_bootstrap: str, tmp_path: Path) -> None:
     name = f"other.{uuid.uuid4().hex}"
     text = SMALL.replace("ai.internal.x.v1, partitions: 1, dlq: true", name).replace("ai.public.requests", name)
+    text = text.replace("ai.internal.dispatch", f"{name}.for")
     options = ["--bootstrap", kafka_bootstrap, "--file", str(write(tmp_path, text))]
     options += ["--config", str(REPOSITORY / "config"), "--json"]
 

@@ -12,7 +12,7 @@ from allweather.drills.load import Load
 from allweather.drills.screen import Figures, Screen
 from allweather.drills.stage import Stage
 from allweather.drills.summary import Summary, summarise
-from allweather.local.system import SERVICES
+from allweather.local.system import services
 
 _SETTLE_WITHIN_S = 90.0
 
@@ -22,9 +22,9 @@ async def tell(
     screen: Screen,
     per_second: float,
     acts: Sequence[Act] = ACTS,
-    victims: Sequence[str] = tuple(service.name for service in SERVICES),
+    victims: Sequence[str] | None = None,
 ) -> Summary:
-    """Run the acts under load, kill the victims, wait until all is settled, and check every promise."""
+    """Run the acts under load, kill the victims (every service), wait until all is settled, and check every promise."""
     load = Load(on.kafka, on.http, "run", per_second)
     stop = asyncio.Event()
     try:
@@ -33,7 +33,7 @@ async def tell(
             sending = group.create_task(load.until(stop))
             for act in acts:
                 await _play(on, act, screen)
-            await _kill_each(on, victims, screen)
+            await _kill_each(on, victims or [service.name for service in services(on.configuration)], screen)
             stop.set()
             await sending
             screen.act("The end: waiting until everything is settled")

@@ -15,7 +15,7 @@ from allweather.local.ports import Ports
 from allweather.local.settings import LocalSettings, inherited_environment
 from allweather.local.state import StateFolder
 from allweather.local.supervisor import Report
-from allweather.local.system import SERVICES, EndPoints, System, real_vendors
+from allweather.local.system import EndPoints, System, real_vendors, services
 
 
 class Options(BaseModel):
@@ -58,6 +58,10 @@ class Plan:
             "vendorsim": self.settings.vendorsim_port,
         }
         return Ports(self.settings.port_base, {name: port for name, port in chosen.items() if port})
+
+    @cached_property
+    def configuration(self) -> config.Configuration:
+        return config.load(self.settings.config_dir)
 
     @cached_property
     def cluster(self) -> kafka.Cluster:
@@ -106,7 +110,11 @@ class Plan:
     def services(self, credentials: Credentials) -> list[Program]:
         """Every replica of every service."""
         system, replicas = self._system(credentials), self.options.replicas
-        return [system.program(service, slot) for service in SERVICES for slot in range(replicas.get(service.name, 1))]
+        return [
+            system.program(service, slot)
+            for service in system.services
+            for slot in range(replicas.get(service.name, 1))
+        ]
 
     def _system(self, credentials: Credentials) -> System:
         return System(
@@ -117,10 +125,11 @@ class Plan:
             config_dir=self.settings.config_dir,
             payload_dir=self.state.root / "payloads",
             folder=self.state.root,
+            services=services(self.configuration),
             real_vendors=self._real_vendors(),
         )
 
     def _real_vendors(self) -> frozenset[str]:
         if self.settings.vendors == "simulated":
             return frozenset()
-        return real_vendors(config.load(self.settings.config_dir).deployments, self.environment)
+        return real_vendors(self.configuration.deployments, self.environment)

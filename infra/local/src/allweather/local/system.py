@@ -1,4 +1,4 @@
-"""The processes that make up Allweather on one machine. A new service is one more line in SERVICES."""
+"""The processes that make up Allweather on one machine: a line here for each service, a worker for each vendor."""
 
 import re
 import sys
@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from allweather.contracts.config import Deployment
+from allweather.contracts.config import Configuration, Deployment
 from allweather.local.child import Program
 from allweather.local.credentials import Credentials
 from allweather.local.ports import Ports
 
-# In the order of the simulators' ports: each vendor's own follows the common one.
-VENDORS = ("anthropic", "openai", "azure-openai", "vertex", "open-source")
+# The vendors that are simulated, in the order of their own ports, which follow the common one.
+SIMULATED = ("anthropic", "openai", "azure-openai", "vertex", "open-source")
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,16 @@ class Service:
     listens_on: str | None = None
 
 
-SERVICES = (
-    Service("ingest", "allweather.ingest", listens_on="http"),
-    Service("policy", "allweather.policy"),
-    Service("router", "allweather.router"),
-    *(Service(f"provider-worker.{vendor}", "allweather.provider_worker", vendor=vendor) for vendor in VENDORS),
-    Service("audit-sink", "allweather.audit_sink"),
-)
+def services(configuration: Configuration) -> tuple[Service, ...]:
+    """Every process of ours: one worker for each vendor of the catalogue."""
+    return (
+        Service("ingest", "allweather.ingest", listens_on="http"),
+        Service("policy", "allweather.policy"),
+        Service("router", "allweather.router"),
+        *(Service(f"provider-worker.{v.id}", "allweather.provider_worker", vendor=v.id) for v in configuration.vendors),
+        Service("audit-sink", "allweather.audit_sink"),
+    )
+
 
 # In an end point's address, a variable that has no default.
 _REQUIRED = re.compile(r"\$\{(\w+)\}")
@@ -67,6 +70,7 @@ class System:
     config_dir: Path
     payload_dir: Path
     folder: Path
+    services: tuple[Service, ...]
     real_vendors: frozenset[str] = frozenset()
 
     def simulators(self) -> Program:
@@ -88,7 +92,7 @@ class System:
 
     def program(self, service: Service, slot: int = 0) -> Program:
         """Replica `slot` of `service`. The first is called like the service, further ones `<service>-<slot>`."""
-        probe_port = self.ports.probe(SERVICES.index(service), slot)
+        probe_port = self.ports.probe(self.services.index(service), slot)
         own = {"ALLWEATHER_INSTANCE": str(slot), "ALLWEATHER_PROBE_PORT": str(probe_port)}
         return Program(
             name=service.name if slot == 0 else f"{service.name}-{slot}",
@@ -101,7 +105,8 @@ class System:
         )
 
     def _simulated(self, vendor: str) -> str:
-        return f"http://127.0.0.1:{self.ports.of('vendorsim') + 1 + VENDORS.index(vendor)}"
+        own = 1 + SIMULATED.index(vendor) if vendor in SIMULATED else 0
+        return f"http://127.0.0.1:{self.ports.of('vendorsim') + own}"
 
     def _port(self, service: Service, probe_port: int) -> int:
         return self.ports.of(service.listens_on) if service.listens_on else probe_port

@@ -1,4 +1,4 @@
-"""The topics of the local brokers, for every tenant of the configuration."""
+"""The topics of the local brokers, for every tenant and vendor of the configuration."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -36,5 +36,5 @@ async def _settled(bootstrap: str, wanted: Sequence[topics.Topic]) -> tuple[topi
 
 
 def _wanted(topics_file: Path, config_dir: Path) -> tuple[topics.Topic, ...]:
-    tenants = (tenant.id for tenant in config.load(config_dir).tenants)
-    return topics.expand(topics.load(topics_file), tenants)
+    known = config.load(config_dir)
+    return topics.expand(topics.load(topics_file), [t.id for t in known.tenants], [v.id for v in known.vendors])
