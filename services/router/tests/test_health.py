@@ -206,3 +206,10 @@ def test_results_of_deployments_that_left_the_configuration_are_harmless(board: 
 
 def test_credentials_have_names_of_their_own():
     assert credential_key(TWO) == credential_key(THREE) == "credential:B"
+
+
+def test_replicas_share_what_a_deployment_bears(board: HealthBoard):
+    alone = board.release_room(ONE, T0)
+    board.replicas = 2
+
+    assert (alone, board.release_room(ONE, T0)) == (4, 2)

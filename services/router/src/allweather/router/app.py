@@ -41,9 +41,10 @@ from allweather.telemetry.tracing import tracer
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 COUNT_EVERY_S = 1.0
+REPLICAS_EVERY_S = 10.0
 FORGET_EVERY_S = 600.0
 LOOP_LIMIT_S = 120.0
-"""A background loop that has not come round for so long hangs."""
+"""How much longer than its pause a background loop may take for a turn before it hangs."""
 
 
 async def main(service: Service[Settings]) -> None:
@@ -74,8 +75,10 @@ async def main(service: Service[Settings]) -> None:
     release = Release(parked, board, payloads, broker.publisher, clock, service.failpoints)
     _turn(service, "release", release.let_go, settings.release_every_s)
     _turn(service, "expiry", release.expire, settings.release_every_s)
-    housekeeping = Housekeeping(parked, steps, space, board, clock, settings.keep_steps_days)
+    keep_days = settings.keep_steps_days
+    housekeeping = Housekeeping(broker, parked, steps, space, board, clock, keep_days=keep_days)
     _turn(service, "count", housekeeping.count, COUNT_EVERY_S)
+    _turn(service, "replicas", housekeeping.count_replicas, REPLICAS_EVERY_S)
     _turn(service, "forget", housekeeping.forget, FORGET_EVERY_S)
 
     def stand_in() -> KafkaBroker:
@@ -124,5 +127,5 @@ def _wrappers(group: str, metrics: MessagingMetrics) -> Sequence[Middleware]:
 
 
 def _turn(service: Service[Settings], name: str, turn: Turn, every_s: float) -> None:
-    beat = service.probes.heartbeat(name, LOOP_LIMIT_S)
+    beat = service.probes.heartbeat(name, LOOP_LIMIT_S + 2 * every_s)
     service.spawn(turning(turn, service.stopping, every_s=every_s, beat=beat, name=name), name=name)

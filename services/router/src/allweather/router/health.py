@@ -100,18 +100,16 @@ class HealthBoard:
         ramp = self._ramp(deployment, now_ms)
         calls = self.calls(deployment)
         return Condition(
-            crowded=ramp < 1 and len(calls) >= calls.limit * ramp,
+            crowded=ramp < 1 and len(calls) >= calls.limit * ramp / self.replicas,
             spoken_for=calls.released >= self._for_released(calls, ramp),
         )
 
     def calls(self, deployment: Deployment) -> InFlight:
-        """The calls in flight, and this replica's part of the calls that the deployment bears at once."""
+        """The calls in flight from here, and how many the deployment bears at once from all replicas together."""
         known = self._calls.get(deployment.id)
         if known is None:
             limits = deployment.concurrency
-            known = self._calls[deployment.id] = InFlight(
-                max(1.0, limits.start / self.replicas), max(1.0, limits.max / self.replicas)
-            )
+            known = self._calls[deployment.id] = InFlight(float(limits.start), float(limits.max))
         return known
 
     def release_room(self, deployment: Deployment, now_ms: int) -> int:
@@ -218,7 +216,7 @@ class HealthBoard:
 
     def _for_released(self, calls: InFlight, ramp: float) -> float:
         """How many released requests may be under way at once; always one, or nothing would ever be let go."""
-        return max(1.0, calls.limit * ramp * self.released_share)
+        return max(1.0, calls.limit * ramp * self.released_share / self.replicas)
 
     def _observe(self, key: str, seen: Observation) -> None:
         self.breakers[key] = breaker.step(self.breaker(key, seen.at_ms), (seen,), seen.at_ms, self.settings)

@@ -2,11 +2,13 @@
 
 from typing import Protocol
 
+from allweather.messaging import GroupState
 from allweather.router.health import HealthBoard
 from allweather.router.metering import show_breakers, show_parked
 from allweather.router.space import Occupied, ParkingSpace
 from allweather.runtime.clock import Clock
 
+GROUP = "router"
 _DAY_MS = 86_400_000
 
 
@@ -22,12 +24,27 @@ class Forgetful(Protocol):
     async def forget(self, before_ms: int) -> int: ...
 
 
+class Groups(Protocol):
+    """Who is in a consumer group: see `messaging.Broker`."""
+
+    async def describe_group(self, group: str) -> GroupState: ...
+
+
 class Housekeeping:
-    """Keeps the parking caps honest and the tables small."""
+    """Keeps the parking caps and the shares of limits honest, and the tables small."""
 
     def __init__(
-        self, parked: Counted, steps: Forgetful, space: ParkingSpace, board: HealthBoard, clock: Clock, keep_days: int
+        self,
+        groups: Groups,
+        parked: Counted,
+        steps: Forgetful,
+        space: ParkingSpace,
+        board: HealthBoard,
+        clock: Clock,
+        *,
+        keep_days: int,
     ) -> None:
+        self._groups = groups
         self._parked = parked
         self._steps = steps
         self._space = space
@@ -41,6 +58,12 @@ class Housekeeping:
         self._space.counted(counts)
         show_parked(counts)
         show_breakers(self._board, self._clock.now_ms())
+        return False
+
+    async def count_replicas(self) -> bool:
+        """Learn among how many routers the limits of deployments are shared."""
+        members = (await self._groups.describe_group(GROUP)).members
+        self._board.replicas = max(1, len(members))
         return False
 
     async def forget(self) -> bool:
