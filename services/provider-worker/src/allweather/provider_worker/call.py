@@ -27,6 +27,8 @@ from allweather.provider_worker.wire import (
 MAX_ANSWER_BYTES = 16 << 20
 TERMINATOR_GRACE_S = 1.0
 """How long to wait for the counts and the terminator of an answer that is complete already."""
+BODY_END_GRACE_S = 0.05
+"""How long to wait for the end of the body after the terminator: most often it is here already."""
 REQUEST_ID_HEADERS = ("request-id", "x-request-id", "apim-request-id", "x-vertex-request-id")
 
 
@@ -103,8 +105,7 @@ class VendorCall:
         while piece := await response.read():
             pieces.append(piece)
             size += len(piece)
-            if size > MAX_ANSWER_BYTES:
-                raise failed(FailureKind.UNAVAILABLE, "The answer does not end.", code="answer_too_large")
+            _refuse_endless(size)
         notes.first_content_at = asyncio.get_running_loop().time()
         return self._response(response.status, notes, b"".join(pieces))
 
@@ -120,13 +121,15 @@ class _Reading:
         self.parser, self.assembler = EventParser(), Assembler()
 
     async def all_of(self, response: Incoming) -> None:
+        """Read to the end of the body, so that the connection can be used again."""
+        size = 0
         try:
-            while not self._reader.ended and (piece := await self._next(response)):
+            while piece := await self._next(response):
+                size += len(piece)
+                _refuse_endless(size)
                 self._take(self.parser.feed(piece))
         except EventTooLong:
-            raise failed(
-                FailureKind.UNAVAILABLE, "An event of the stream does not end.", code="event_too_long"
-            ) from None
+            raise failed(FailureKind.UNAVAILABLE, "An event does not end.", code="event_too_long") from None
         if not self.assembler.finished:
             self._take(self.parser.end())
 
@@ -135,7 +138,7 @@ class _Reading:
         if not self.assembler.finished:
             return await response.read()
         try:
-            async with asyncio.timeout(TERMINATOR_GRACE_S):
+            async with asyncio.timeout(BODY_END_GRACE_S if self._reader.ended else TERMINATOR_GRACE_S):
                 return await response.read()
         except (TransportFailed, TimeoutError):
             return b""
@@ -189,3 +192,8 @@ def _refuse_encoding(response: Incoming) -> None:
     encoding = response.headers.get("content-encoding", "identity")
     if encoding != "identity":
         raise failed(FailureKind.UNAVAILABLE, "The answer is encoded though we asked for none.", code="encoded_answer")
+
+
+def _refuse_endless(size: int) -> None:
+    if size > MAX_ANSWER_BYTES:
+        raise failed(FailureKind.UNAVAILABLE, "The answer does not end.", code="answer_too_large")

@@ -1,6 +1,7 @@
 """HTTP to vendors, behind one method."""
 
 import io
+import os
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -112,5 +113,11 @@ def _kind(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
         return "the certificate is not valid"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"no connection ({error.os_error.strerror or type(error.os_error).__name__})"
+        return f"no connection ({_reason(error.os_error)})"
     return f"the connection broke ({type(error).__name__})"
+
+
+def _reason(error: OSError) -> str:
+    """What the system says; the error's own text may hold the address."""
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else type(error).__name__

@@ -1,0 +1,191 @@
+"""Calls at a server that does what no vendor should."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from allweather.contracts.failures import FailureKind
+from allweather.provider_worker.adapters.http import AiohttpTransport, transport
+from allweather.provider_worker.call import MAX_ANSWER_BYTES, Notes, Patience, VendorCall
+from allweather.provider_worker.sse import MAX_EVENT_BYTES
+from allweather.provider_worker.vendors import VENDORS
+from allweather.provider_worker.wire import Answer, Failed, Failure, HttpRequest
+
+PATIENCE = Patience(first_token=1, between_tokens=1, total=3)
+ANSWER = (
+    b'{"id":"1","object":"chat.completion","model":"m","choices":'
+    b'[{"index":0,"message":{"role":"assistant","content":"It leaks."},"finish_reason":"stop"}]}'
+)
+STREAM = (
+    b'data: {"id":"1","object":"chat.completion.chunk","model":"m","choices":'
+    b'[{"index":0,"delta":{"content":"It leaks."},"finish_reason":"stop"}]}\n\n'
+    b"data: [DONE]\n\n"
+)
+Talk = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+class Server:
+    """Answers every request by `talk`; counts connections and requests."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+        self.connections = 0
+        self.requests = 0
+        self.port = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+                await reader.readexactly(int(length.split(b":")[1]))
+                self.requests += 1
+                await self._talk(writer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def serving(talk: Talk) -> AsyncGenerator[Server]:
+    server = Server(talk)
+    async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
+        server.port = listening.sockets[0].getsockname()[1]
+        yield server
+
+
+def saying(raw: bytes) -> Talk:
+    async def talk(writer: asyncio.StreamWriter) -> None:
+        writer.write(raw)
+
+    return talk
+
+
+def response(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"content-length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+@pytest.fixture
+async def vendors() -> AsyncGenerator[AiohttpTransport]:
+    async with transport(connect_s=1.0) as opened:
+        yield opened
+
+
+async def called(vendors: AiohttpTransport, port: int, path: str = "/") -> Answer | Failure:
+    call = VendorCall(vendors, VENDORS["openai"], lambda: 0)
+    try:
+        return await call.answer(HttpRequest(f"http://127.0.0.1:{port}{path}", b"{}"), PATIENCE, Notes())
+    except Failed as error:
+        return error.failure
+
+
+async def failure(vendors: AiohttpTransport, talk: Talk) -> tuple[FailureKind, str | None]:
+    async with serving(talk) as server:
+        found = await called(vendors, server.port)
+    assert isinstance(found, Failure)
+    return found.kind, found.vendor_code
+
+
+async def test_connection_is_used_again(vendors: AiohttpTransport) -> None:
+    """After a plain answer as after a stream, even when the end of its body comes late."""
+
+    async def late_end(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        writer.write(b"%x\r\n%b\r\n" % (len(STREAM), STREAM))
+        await writer.drain()
+        await asyncio.sleep(0)
+        writer.write(b"0\r\n\r\n")
+
+    for talk in (saying(response(ANSWER)), late_end):
+        async with serving(talk) as server:
+            for _ in range(3):
+                assert isinstance(await called(vendors, server.port), Answer)
+
+            assert (server.connections, server.requests) == (1, 3)
+
+
+async def test_refused_connection_is_unavailable(vendors: AiohttpTransport) -> None:
+    async with serving(saying(b"")) as server:
+        port = server.port
+
+    found = await called(vendors, port)
+
+    assert isinstance(found, Failure)
+    assert (found.kind, found.vendor_code) == (FailureKind.UNAVAILABLE, "transport")
+    assert found.message == "no connection (Connection refused)."
+
+
+async def test_broken_call_is_not_made_again(vendors: AiohttpTransport) -> None:
+    """Whatever the client library would like to do: the vendor may have done the work."""
+
+    async def hang_up(writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with serving(hang_up) as server:
+        await called(vendors, server.port)
+
+        assert server.requests == 1
+
+
+async def test_redirect_is_not_followed(vendors: AiohttpTransport) -> None:
+    """It would carry the credential along."""
+    async with serving(saying(response(ANSWER))) as elsewhere:
+        away = response(b"", f"location: http://127.0.0.1:{elsewhere.port}/", status="307 Temporary Redirect")
+
+        assert await failure(vendors, saying(away)) == (FailureKind.MISCONFIGURED, None)
+        assert elsewhere.requests == 0
+
+
+async def test_encoded_answer_is_not_unfolded(vendors: AiohttpTransport) -> None:
+    bomb = response(b"\x1f\x8b", "content-encoding: gzip")
+
+    assert await failure(vendors, saying(bomb)) == (FailureKind.UNAVAILABLE, "encoded_answer")
+
+
+async def endless(writer: asyncio.StreamWriter, head: bytes, piece: bytes) -> None:
+    writer.write(head)
+    while not writer.is_closing():
+        writer.write(piece)
+        await writer.drain()
+
+
+async def test_endless_answer_is_given_up(vendors: AiohttpTransport) -> None:
+    async def talk(writer: asyncio.StreamWriter) -> None:
+        await endless(writer, b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", b" " * (1 << 20))
+
+    assert MAX_ANSWER_BYTES < 1 << 30
+    assert await failure(vendors, talk) == (FailureKind.UNAVAILABLE, "answer_too_large")
+
+
+async def test_endless_event_is_given_up(vendors: AiohttpTransport) -> None:
+    async def talk(writer: asyncio.StreamWriter) -> None:
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\ndata: "
+        await endless(writer, head, b"x" * (1 << 18))
+
+    assert MAX_EVENT_BYTES < MAX_ANSWER_BYTES
+    assert await failure(vendors, talk) == (FailureKind.UNAVAILABLE, "event_too_long")
+
+
+async def test_nonsense_instead_of_http_is_unavailable(vendors: AiohttpTransport) -> None:
+    kind, code = await failure(vendors, saying(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"))
+
+    assert (kind, code) == (FailureKind.UNAVAILABLE, "transport")
+
+
+async def test_answer_that_came_whole_though_a_stream_was_asked_for_is_shown(vendors: AiohttpTransport) -> None:
+    """As one chunk: some servers do not know how to stream."""
+    shown: list[object] = []
+    call = VendorCall(vendors, VENDORS["openai"], lambda: 0)
+    async with serving(saying(response(ANSWER))) as server:
+        request = HttpRequest(f"http://127.0.0.1:{server.port}/", b"{}")
+
+        answer = await call.answer(request, PATIENCE, Notes(), lambda chunk, _: shown.append(chunk["choices"]))
+
+    assert answer.finish_reason == "stop"
+    delta = {"role": "assistant", "content": "It leaks."}
+    assert shown == [[{"index": 0, "delta": delta, "finish_reason": "stop"}]]
