@@ -187,8 +187,8 @@ def a_commit_never_passes_unfinished_work(e: Evidence) -> Breaches:
 
 def _decided_but_not_carried_out(e: Evidence, done: "_Done") -> Breaches:
     for step in e.steps:
-        if not _passed(e, "router", step.cause):
-            continue
+        if not _passed(e, "router", step.cause) or step.request_id in done.settled:
+            continue  # an outcome from elsewhere makes the step needless
         if step.label.startswith("attempt-") and (step.request_id, step.label) not in done.dispatched:
             yield step.request_id, f"{step.label} was decided by {step.cause}, committed, and never dispatched"
         if step.label.startswith("parked-") and step.request_id not in e.parked:
