@@ -108,7 +108,19 @@ def test_a_clean_run_shows_no_violation() -> None:
         pytest.param("P5", replace(CLEAN, calls=(VendorCall(ATTEMPT, "anthropic", 62_000),)), id="after the deadline"),
         pytest.param("P6", replace(CLEAN, cleared=(), dispatched=(), calls=()), id="no verdict"),
         pytest.param("P6", replace(CLEAN, steps=(), outcomes=(), replies=(), received=()), id="no decision"),
-        pytest.param("P6", replace(CLEAN, dispatched=(), calls=()), id="decided, not dispatched"),
+        pytest.param(
+            "P6",
+            replace(
+                CLEAN,
+                dispatched=(),
+                calls=(),
+                outcomes=(),
+                replies=(),
+                received=(),
+                committed={("router", *CLEARED[:2]): 1},
+            ),
+            id="decided, not dispatched",
+        ),
         pytest.param("P6", replace(CLEAN, resulted=(), outcomes=(), replies=(), received=()), id="no result"),
     ],
 )
