@@ -15,6 +15,16 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 SIGNER = Signer(LOG, KEY)
 NOTE = SIGNER.sign(2, 1000, ROOT, NOW_S)
 
+# Bytes that golang.org/x/mod/sumdb/note and transparency-dev/formats (checkpoint, cosignature/v1) have verified.
+OTHERS_KEY = "allweather.local/audit/2+81e99021+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
+OTHERS_NOTE = (
+    "allweather.local/audit/2\n1000\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n\n"
+    "\u2014 allweather.local/audit/2 gemQIUZaFzG76wbD1ESNutW93vfY6T7kLWJFi9n6bWO8"
+    "syhPx3QBWlZ+A1ivQ1YRtXRerl7viXVxNfnAbPLxpyhwvgE=\n"
+    "\u2014 allweather.local/audit f/jnswAAAABpVbkAG115W9lns4xNsV7Y2e+wZC8+rG4YlMgS7/UU"
+    "HEVpGorECrSIbwZmiCDjQSoxvb+NtJXonlMPZTNzZbsXKVvmBw==\n"
+)
+
 # golang.org/x/mod/sumdb/note, package example: a verifier key and a note that it verifies.
 PETER = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 PETER_SAYS = (
@@ -29,6 +39,11 @@ def test_a_checkpoint_says_origin_size_and_root() -> None:
     assert signed.checkpoint == Checkpoint("allweather.local/audit/2", 1000, ROOT)
     assert signed.signed_at_s == NOW_S
     assert NOTE.startswith("allweather.local/audit/2\n1000\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n\n\u2014 ")
+
+
+def test_a_checkpoint_is_byte_for_byte_what_other_implementations_verify() -> None:
+    assert SIGNER.verifier.verifier_key(2) == OTHERS_KEY
+    assert NOTE == OTHERS_NOTE
 
 
 def test_the_public_key_alone_verifies() -> None:
