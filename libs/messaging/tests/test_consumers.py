@@ -8,6 +8,7 @@ import pytest
 
 from allweather.failpoints import Failpoints
 from allweather.messaging import (
+    BatchHandler,
     ConcurrentConsumer,
     ConsumerStalled,
     MemoryBroker,
@@ -15,11 +16,13 @@ from allweather.messaging import (
     OrderedConsumer,
     Outputs,
     Record,
+    RecordHandler,
     TopicPartition,
     TransientError,
     UnknownTopic,
     note_progress,
 )
+from allweather.messaging.consumers import intake
 from allweather.messaging.lanes import limit_of
 from allweather.messaging.middleware import Backoff, dead_letter, retry
 from allweather.messaging.suite import Hanging, Held, numbered
@@ -32,6 +35,14 @@ IMPATIENT = replace(QUICK, stall_after=0.3)
 @pytest.fixture
 def broker() -> MemoryBroker:
     return MemoryBroker({TOPIC: 1, TARGET: 1, f"{TOPIC}.dlq": 1})
+
+
+def one_by_one(handler: RecordHandler) -> BatchHandler:
+    async def handle(records: Sequence[Record]) -> Outputs:
+        outputs = [await handler(record) for record in records]
+        return Outputs([message for each in outputs for message in each.messages])
+
+    return handle
 
 
 async def stands_at(broker: MemoryBroker, offset: int) -> bool:
@@ -148,6 +159,21 @@ async def test_batch_is_bounded_in_records_and_bytes(broker: MemoryBroker) -> No
 
     assert max(count for count, _ in sizes) <= 500
     assert max(size for _, size in sizes) <= 4 * 1024 * 1024
+
+
+async def test_long_back_pressure_pauses_and_goes_on(broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "_PATIENCE", 0.01)
+    held = Held(TARGET, {b"0"})
+    await broker.publish(numbered(TOPIC, 1700))
+    consumer = OrderedConsumer(broker, one_by_one(held.record), group="g", topics=[TOPIC], pace=QUICK)
+
+    async with running(consumer):
+        await eventually(lambda: held.now == 1)
+        await eventually(lambda: broker.paused("g") == {TopicPartition(TOPIC, 0)})
+        held.release.set()
+        await eventually(lambda: len(broker.records(TARGET)) == 1700)
+
+    assert [int(record.value or b"") for record in broker.records(TARGET)] == list(range(1700))
 
 
 # Groups that change

@@ -1,5 +1,6 @@
 """Public topics and internal ones never share a producer, nor a size limit."""
 
+from functools import lru_cache
 from typing import Final, Literal
 
 from allweather.messaging.errors import MessageTooLarge
@@ -15,21 +16,23 @@ DEAD_LETTER_ROOM: Final = 64 * 1024
 """What a dead letter may weigh more than its record: the headers that say why."""
 
 
+@lru_cache(maxsize=4096)
 def lane_of(topic: str) -> Lane:
     """`public` for topics that tenants read or write, where they can cause what they like."""
     return "public" if topic.startswith(_PUBLIC) else "internal"
 
 
+@lru_cache(maxsize=4096)
 def limit_of(topic: str) -> int:
     """The largest record that a topic takes: key, value, headers and their framing."""
     return LIMITS[lane_of(topic)] + (DEAD_LETTER_ROOM if topic.endswith(".dlq") else 0)
 
 
 def size_of(message: Message) -> int:
-    """The bytes of a message as a topic counts them, rounded up: framing takes at most 100, and 10 a header."""
+    """At most so many bytes is a message to its topic: framing takes 100, and 10 a header; a character at most 4."""
     size = 100 + len(message.value or b"") + len(message.key or b"")
     for name, value in message.headers:
-        size += 10 + (len(name) if name.isascii() else len(name.encode())) + len(value or b"")
+        size += 10 + 4 * len(name) + len(value or b"")
     return size
 
 

@@ -9,18 +9,23 @@ from allweather.messaging.progress import Progress
 from allweather.messaging.types import Record, TopicPartition
 
 _POLL_SECONDS = 1.0
+_PATIENCE = 5.0
 _OVERHEAD = 64  # what a record weighs beside its key and value
 
 
 class Intake:
-    """Keeps what was polled until it is taken. Holds the partitions back (pause) while it has a full batch waiting."""
+    """Keeps what was polled until it is taken, and lets no more in while a full batch waits.
+
+    A short wait is just that. A long one must not look like idleness to the group: then the partitions are paused and
+    the polling goes on, for nothing. (Not at once: the client throws away what it has fetched of a paused partition.)
+    """
 
     def __init__(self, progress: Progress, *, max_records: int, max_bytes: int) -> None:
         self._progress = progress
         self._max_records, self._max_bytes = max_records, max_bytes
         self._waiting: deque[Record] = deque()
         self._bytes = 0
-        self._arrived = asyncio.Event()
+        self._arrived, self._room = asyncio.Event(), asyncio.Event()
         self._membership: Membership | None = None
         self._partitions: tuple[TopicPartition, ...] = ()
         self._paused = False
@@ -29,6 +34,8 @@ class Intake:
         """Poll without end, so that the group never takes this member for idle."""
         self._membership = membership
         while True:
+            if self._full and not self._paused:
+                await self._wait_for_room(membership)
             self._add(await membership.poll(timeout=_POLL_SECONDS, max_records=self._max_records))
             # A poll that answers at once must not starve the work of its turn on the loop.
             await asyncio.sleep(0)
@@ -43,6 +50,7 @@ class Intake:
         self._waiting.clear()
         self._bytes = 0
         self._arrived.clear()
+        self._room.set()
 
     async def take(self, linger: float = 0.0) -> list[Record]:
         """The next batch, at least one record; with `linger`, after waiting so long for it to fill."""
@@ -90,14 +98,22 @@ class Intake:
         self._waiting.extend(records)
         self._bytes += sum(map(weight, records))
         self._arrived.set()
-        if self._full and not self._paused and self._membership:
-            self._membership.pause(self._partitions)
+
+    async def _wait_for_room(self, membership: Membership) -> None:
+        self._room.clear()
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._room.wait()
+        except TimeoutError:
+            membership.pause(self._partitions)
             self._paused = True
 
     def _left(self) -> None:
         if not self._waiting:
             self._arrived.clear()
-        if self._paused and self._half_empty and self._membership:
+        if self._half_empty:
+            self._room.set()
+        if self._half_empty and self._paused and self._membership:
             self._membership.resume(self._partitions)
             self._paused = False
 

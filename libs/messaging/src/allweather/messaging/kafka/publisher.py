@@ -4,10 +4,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any, NamedTuple
 
 from allweather.messaging.errors import BrokerAway, MessageTooLarge, PermanentError, PublishTimeout, UnknownTopic
-from allweather.messaging.kafka.client import REFUSED, TOO_LARGE, ClientError, ProducerClient
+from allweather.messaging.kafka.client import REFUSED, TOO_LARGE, ClientError, Placed, ProducerClient, Sent
 from allweather.messaging.kafka.observer import Observer
 from allweather.messaging.kafka.renewable import Renewable
 from allweather.messaging.kafka.settings import COMPRESS_FROM, PUBLISH_TIMEOUT
@@ -18,11 +17,6 @@ from allweather.messaging.tasks import heard
 from allweather.messaging.types import Message
 
 log = logging.getLogger(__name__)
-
-
-class Placed(NamedTuple):
-    message: Message
-    partition: int
 
 
 class Line:
@@ -51,26 +45,26 @@ class Line:
 
     async def _attempt(self, producer: ProducerClient, messages: Sequence[Placed]) -> Sequence[Placed]:
         """Those that were certainly not the fault of their own failure, to be sent by another producer."""
-        sent: list[asyncio.Future[Any]] = []
+        sent: list[Sent] = []
         try:
-            for message, partition in messages:
-                sent.append(await producer.send(message, partition))
-            await asyncio.wait(sent)
+            await producer.send(messages, sent)
+            for part in sent:
+                if not part.acknowledged.done():  # whole batches end together, so this is seldom true
+                    await asyncio.wait({part.acknowledged})
         except ClientError as error:
+            _unheard(sent)
             self._discard(producer, error)
             return messages
-        finally:
-            for future in sent:
-                future.add_done_callback(heard)
-        failed = [
-            (placed, error) for placed, future in zip(messages, sent, strict=True) if (error := future.exception())
-        ]
+        except asyncio.CancelledError:
+            _unheard(sent)
+            raise
+        failed = [(part, error) for part in sent if (error := part.acknowledged.exception())]
         if failed:
             # The failed batch has left a hole in the sequence: this producer's partition takes nothing any more.
             self._discard(producer, failed[0][1])
-        for placed, error in failed:
-            _raise_if_refused(placed.message, error)
-        return [placed for placed, _ in failed]
+        for part, error in failed:
+            _raise_if_refused(part, error)
+        return [placed for part, _ in failed for placed in part.messages]
 
     def _discard(self, producer: ProducerClient | None, error: BaseException | None = None) -> None:
         if producer is not None and self._producer.discard(producer):
@@ -95,7 +89,8 @@ class KafkaPublisher:
         limit = PUBLISH_TIMEOUT if timeout is None else timeout
         for message in messages:
             check_size(message)
-        placed = [Placed(message, await self._partition(message, limit)) for message in messages]
+        partitions = {topic: await self._partitions(topic, limit) for topic in {each.topic for each in messages}}
+        placed = [Placed(message, self._place(message, partitions[message.topic])) for message in messages]
         shares = self._shares(placed)
         if len(shares) == 1:
             ((line, share),) = shares.items()
@@ -116,10 +111,7 @@ class KafkaPublisher:
             shares.setdefault(self._lines[lane_of(topic), topic in large], []).append(each)
         return shares
 
-    async def _partition(self, message: Message, timeout: float) -> int:
-        partitions = self._observer.partitions(message.topic)
-        if partitions is None:
-            partitions = await self._look(message.topic, timeout)
+    def _place(self, message: Message, partitions: int) -> int:
         if message.partition is not None:
             if not 0 <= message.partition < partitions:
                 raise UnknownTopic(message.topic, message.partition)
@@ -127,6 +119,10 @@ class KafkaPublisher:
         if message.key is None:
             return next(self._turn) % partitions
         return partition_of(message.key, partitions)
+
+    async def _partitions(self, topic: str, timeout: float) -> int:
+        known = self._observer.partitions(topic)
+        return await self._look(topic, timeout) if known is None else known
 
     async def _look(self, topic: str, timeout: float) -> int:
         """The topic may be new."""
@@ -140,8 +136,15 @@ class KafkaPublisher:
         return partitions
 
 
-def _raise_if_refused(message: Message, error: BaseException) -> None:
+def _raise_if_refused(part: Sent, error: BaseException) -> None:
+    largest = max((placed.message for placed in part.messages), key=size_of)
     if isinstance(error, TOO_LARGE):
-        raise MessageTooLarge(message.topic, size_of(message), limit_of(message.topic)) from error
+        raise MessageTooLarge(largest.topic, size_of(largest), limit_of(largest.topic)) from error
     if isinstance(error, REFUSED):
-        raise PermanentError(f"{message.topic} refuses records: {type(error).__name__}") from error
+        raise PermanentError(f"{largest.topic} refuses records: {type(error).__name__}") from error
+
+
+def _unheard(sent: Sequence[Sent]) -> None:
+    """Nobody waits for these any more."""
+    for part in sent:
+        part.acknowledged.add_done_callback(heard)

@@ -68,6 +68,10 @@ class MemoryBroker:
         """End the session of every member without its knowledge; each finds out at its next call."""
         self._group(group).evict()
 
+    def paused(self, group: str) -> set[TopicPartition]:
+        """The partitions that the group's members hold back."""
+        return self._group(group).paused()
+
     # What every broker has
 
     @property

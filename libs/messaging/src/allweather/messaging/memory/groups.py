@@ -58,6 +58,9 @@ class Group:
             self._topics = self.log.topics
             await asyncio.shield(self._again())
 
+    def paused(self) -> set[TopicPartition]:
+        return set[TopicPartition]().union(*(member.paused for member in self.members))
+
     def state(self) -> GroupState:
         members = tuple(member.known for member in self.members)
         return GroupState("Stable" if members else "Empty" if self.places else "Dead", members)
@@ -106,7 +109,7 @@ class MemoryMembership:
         self._group, self.known = group, known
         self._subscription, self._rebalances = subscription, rebalances
         self._positions: dict[TopicPartition, int] = {}
-        self._paused: set[TopicPartition] = set()
+        self.paused: set[TopicPartition] = set()
         self._delivers = False
         self.fenced = False
         self.lost = False
@@ -124,10 +127,10 @@ class MemoryMembership:
         return records
 
     def pause(self, partitions: Collection[TopicPartition]) -> None:
-        self._paused.update(partitions)
+        self.paused.update(partitions)
 
     def resume(self, partitions: Collection[TopicPartition]) -> None:
-        self._paused.difference_update(partitions)
+        self.paused.difference_update(partitions)
         self._group.log.wake()
 
     async def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
@@ -145,7 +148,7 @@ class MemoryMembership:
         self._delivers = False
         await self._rebalances.revoked()
         self._positions.clear()
-        self._paused.clear()
+        self.paused.clear()
 
     async def assign(self, partitions: Sequence[TopicPartition]) -> None:
         places = {at: self._group.places[at] for at in partitions if at in self._group.places}
@@ -168,7 +171,7 @@ class MemoryMembership:
         self._check()
         records: list[Record] = []
         for at in tuple(self._positions) if self._delivers and not self._group.log.away else ():
-            if at not in self._paused and len(records) < limit:
+            if at not in self.paused and len(records) < limit:
                 read = self._group.log.read(at, self._positions[at], limit - len(records))
                 self._positions[at] += len(read)
                 records.extend(read)
