@@ -55,6 +55,7 @@ async def main(service: Service[Settings]) -> None:
     service.spawn(lag.run(service.stopping), name="lag")
     service.spawn(publishing.run(service.stopping), name="publishing")
     await consumer.run(service.stopping)
+    await publishing.finish()  # what the last batch has brought
 
 
 async def _postgres(service: Service[Settings]) -> Postgres:

@@ -3,10 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Final
 
 from allweather.audit_sink.shards import Shard
-from allweather.messaging import Broker, TopicPartition
+from allweather.messaging import Broker, TopicPartition, TransientError
 from allweather.telemetry.metrics import AUDIT_LAG
 from allweather.telemetry.metrics import Shard as ShardLabel
 
@@ -32,11 +33,12 @@ class Lag:
     async def run(self, stopping: asyncio.Event) -> None:
         """Measure every few seconds until `stopping` is set."""
         while not stopping.is_set():
-            await self.measure()
             try:
+                await self.measure()
+            except TransientError:
+                self._known = False
+            with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), EVERY_S)
-            except TimeoutError:
-                continue
 
     async def measure(self) -> Mapping[int, int]:
         """The records of each shard that have no entry yet."""

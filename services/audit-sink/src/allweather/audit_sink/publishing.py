@@ -42,35 +42,37 @@ class Publishing:
     ) -> None:
         self._tables, self._shards, self._backlog = tables, shards, backlog
         self._signer, self._publisher, self._clock = signer, publisher, clock
-        self._signed: dict[int, tuple[int, float]] = {}
+        self._signed: dict[int, tuple[int, float]] | None = None
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work until `stopping` is set, and then once more, so that a clean stop leaves nothing unsigned."""
-        self._signed.update(await self._tables.last_signed())
+        """Publish and sign what comes, until `stopping` is set."""
         while not stopping.is_set():
-            await self._try_round()
+            await self.finish()
             await self._pause(stopping)
-        await self._try_round()
 
-    async def round(self) -> None:
-        """Publish all that the log holds now, and sign the shards that have grown or been silent for long."""
-        self._backlog.clear()
-        heads = await self._tables.heads(self._shards())
-        for head in heads:
-            await self._copy(head)
-        now_s = self._clock.now_ms() // 1000
-        signed = await self._tables.seal([self._sign(head, now_s) for head in heads if self._due(head, now_s)])
-        await self._publisher.publish([self._note(head) for head in signed])
-        for head in signed:
-            self._signed[head.shard] = head.size, head.signed_at_s
-            CHECKPOINT_TIME.set(ShardLabel(str(head.shard)), head.signed_at_s)
-
-    async def _try_round(self) -> None:
+    async def finish(self) -> None:
+        """Publish and sign what there is. Where Kafka or Postgres is away it waits for the next time."""
         try:
             await self.round()
         except TransientError as error:
             self._backlog.some.set()
             log.warning("checkpoints wait", error=str(error))
+
+    async def round(self) -> None:
+        """Publish all that the log holds now, and sign the shards that have grown or been silent for long."""
+        self._backlog.clear()
+        if self._signed is None:
+            self._signed = dict(await self._tables.last_signed())
+        heads = await self._tables.heads(self._shards())
+        for head in heads:
+            await self._copy(head)
+        now_s = self._clock.now_ms() // 1000
+        due = [head for head in heads if _due(head, self._signed.get(head.shard), now_s)]
+        signed = await self._tables.seal([self._sign(head, now_s) for head in due])
+        await self._publisher.publish([self._note(head) for head in signed])
+        for head in signed:
+            self._signed[head.shard] = head.size, head.signed_at_s
+            CHECKPOINT_TIME.set(ShardLabel(str(head.shard)), head.signed_at_s)
 
     async def _pause(self, stopping: asyncio.Event) -> None:
         """Return when a round is due."""
@@ -87,11 +89,6 @@ class Publishing:
             entries = await self._tables.entries(head.shard, low, high)
             await self._publisher.publish([self._copied(head.shard, content) for _, content in entries])
 
-    def _due(self, head: Head, now_s: int) -> bool:
-        size, signed_at_s = self._signed.get(head.shard, (0, 0.0))
-        grown = head.frontier.size > size
-        return grown or (head.frontier.size > 0 and now_s - signed_at_s >= IDLE_S)
-
     def _sign(self, head: Head, now_s: int) -> SignedHead:
         size = head.frontier.size
         return SignedHead(head.shard, size, now_s, self._signer.sign(head.shard, size, head.frontier.root, now_s))
@@ -103,6 +100,12 @@ class Publishing:
     @staticmethod
     def _note(head: SignedHead) -> Message:
         return Message(topics.AUDIT_CHECKPOINTS, head.note.encode(), partition=head.shard)
+
+
+def _due(head: Head, signed: tuple[int, float] | None, now_s: int) -> bool:
+    """Whether a shard has grown since it was signed, or has been silent for long. An empty one has nothing to sign."""
+    size, signed_at_s = signed or (0, 0.0)
+    return head.frontier.size > size or (size > 0 and now_s - signed_at_s >= IDLE_S)
 
 
 async def _first_of(*events: asyncio.Event, timeout: float) -> None:
