@@ -1,0 +1,106 @@
+"""Applications: they submit, submit again when they are not sure, change their minds, and make mistakes."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import UUID
+
+from allweather.contracts import headers, ids, topics
+from allweather.contracts.ids import DoorAddress
+from allweather.contracts.model import digest
+from allweather.ingest.cancellation import cancelled
+from allweather.messaging import Message
+from simulator.chance import Chance
+from simulator.settings import EPOCH_MS, PARTITIONS, SECRET, SIDE_TOPIC, TENANT
+
+BODY: Final = b'{"model":"triage","messages":[{"role":"user","content":"%s"}]}'
+DEADLINES_S: Final = ((8, 0.15), (30, 0.3), (90, 0.35), (300, 0.2))
+SPOILED: Final = (b"no json", b'{"model":"nobody"}', b'{"model":"triage"}', b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One record on the request topic."""
+
+    key: str
+    body: bytes
+    message: Message
+    reply_topic: str
+    correlation: bytes
+
+    @property
+    def request_id(self) -> UUID:
+        return ids.request_id(TENANT, self.key)
+
+    @property
+    def body_digest(self) -> str:
+        return digest(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What an application does, and when."""
+
+    at: float
+    submission: Submission | None = None
+    cancels: UUID | None = None
+
+    def message(self, now_ms: int) -> Message:
+        if self.submission is not None:
+            return self.submission.message
+        assert self.cancels is not None
+        return cancelled(self.cancels, TENANT, now_ms)
+
+
+def acts(chance: Chance, until: float) -> list[Act]:
+    """What the applications of one schedule do before `until`: few requests, each told apart from all others."""
+    done: list[Act] = []
+    for number in range(chance.weighted(((1, 0.6), (2, 0.28), (3, 0.12)))):
+        first = _submission(chance, f"ticket-{number}", _body(chance, number), 0)
+        begun = chance.between(0, until)
+        done.append(Act(begun, first))
+        for again in range(1, chance.weighted(((1, 0.7), (2, 0.2), (3, 0.1)))):
+            done.append(Act(begun + chance.between(0, 20), _again(chance, first, again)))
+        if chance.happens(0.15):
+            done.append(Act(max(0.0, begun + chance.between(-2, 20)), cancels=first.request_id))
+    return done
+
+
+def _body(chance: Chance, number: int) -> bytes:
+    return chance.one_of(SPOILED) if chance.happens(0.05) else BODY % str(number).encode()
+
+
+def _again(chance: Chance, first: Submission, again: int) -> Submission:
+    """The same request once more: the same bytes, with another reply address, or with another body."""
+    if chance.happens(0.3):
+        return first
+    body = first.body if chance.happens(0.7) else BODY % b"something else"
+    return _submission(chance, first.key, body, again)
+
+
+def _submission(chance: Chance, key: str, body: bytes, again: int) -> Submission:
+    request = ids.request_id(TENANT, key)
+    correlation = f"{key}/{again}".encode()
+    given = {
+        headers.CONTENT_TYPE: b"application/json",
+        headers.CE_ID: key.encode(),
+        headers.CORRELATION_ID: correlation,
+        headers.DEADLINE: str(chance.weighted(DEADLINES_S)).encode(),
+        headers.PRIORITY: b"interactive" if chance.happens(0.5) else b"bulk",
+    }
+    if chance.happens(0.15):
+        given[headers.REGION] = b"eu"
+    if chance.happens(0.03):
+        given[headers.DATA_CLASS] = b"secret"
+    reply_topic = topics.replies(TENANT)
+    match chance.number(4):
+        case 0:
+            given[headers.REPLY_TOPIC] = SIDE_TOPIC.encode()
+            reply_topic = SIDE_TOPIC
+        case 1:
+            door = DoorAddress("door-1", chance.number(PARTITIONS))
+            given[headers.DOOR] = door.sign(request, SECRET).encode()
+            reply_topic = topics.DOOR
+        case _:
+            pass
+    message = Message(topics.requests(TENANT), body, str(request).encode(), tuple(given.items()))
+    return Submission(key, body, message, reply_topic, correlation)

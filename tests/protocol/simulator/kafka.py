@@ -1,0 +1,182 @@
+"""The broker as a process sees it: at-least-once publishing, groups, and what it does not promise.
+
+A publish that was not acknowledged may have been written, may be written much later, in part or not at all. Whoever
+publishes it again, as `messaging.delivery` does, writes it twice.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from simulator.groups import Committing, Group, SimMembership
+from simulator.loop import Process
+from simulator.net import Net, Server, alive
+from simulator.topics import Topics
+
+from allweather.messaging import BrokerAway, Message, PublishTimeout, Record, TopicPartition
+from allweather.messaging.lanes import check_size
+from allweather.messaging.ports import (
+    Committed,
+    GroupState,
+    MembershipLost,
+    Publisher,
+    Reader,
+    Rebalances,
+    Subscription,
+)
+
+PUBLISH_S = 30.0
+AWAY_LOOK_S = 1.0
+
+
+class Kafka:
+    """The cluster: what outlives every process."""
+
+    def __init__(self, topics: Topics, net: Net, committing: Committing) -> None:
+        self.topics, self.net = topics, net
+        self.server = Server("kafka", lambda: MembershipLost("the connection broke"))
+        self.groups: dict[str, Group] = {}
+        self._committing = committing
+        topics.watchers.append(self._appended)
+
+    def group(self, name: str) -> Group:
+        if name not in self.groups:
+            self.groups[name] = Group(name, self.topics, self.net, self.server, self._committing)
+        return self.groups[name]
+
+    def lost_sight_of(self, process: Process) -> None:
+        for group in self.groups.values():
+            group.lost_sight_of(process)
+
+    def go_away(self) -> None:
+        self.server.away = self.server.troubled = True
+
+    def come_back(self) -> None:
+        self.server.away = False
+        for group in self.groups.values():
+            for member in group.members:
+                member.wake()
+
+    def drained(self, name: str, read: Sequence[str]) -> bool:
+        """Whether the group has committed everything that is on these topics."""
+        places = self.group(name).places
+        ends = ((at, len(records)) for at, records in self.topics.records.items() if at.topic in read)
+        return all(end == (places[at].offset if at in places else 0) for at, end in ends)
+
+    def _appended(self, record: Record, _sender: str) -> None:
+        for group in self.groups.values():
+            group.reads(record.position)
+
+
+class SimBroker:
+    """The cluster, as the client of one process."""
+
+    def __init__(self, kafka: Kafka, process: Process, client_id: str) -> None:
+        self._kafka, self._process, self._client_id = kafka, process, client_id
+        self._net = kafka.net
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is held."""
+
+    @property
+    def publisher(self) -> Publisher:
+        return self
+
+    async def publish(self, messages: Sequence[Message], *, timeout: float | None = None) -> None:
+        """Each partition takes its share at a moment of its own, in order."""
+        shares: dict[TopicPartition, list[Message]] = {}
+        for message in messages:
+            check_size(message)
+            shares.setdefault(self._kafka.topics.place(message), []).append(message)
+        chance, limit = self._net.chance, PUBLISH_S if timeout is None else timeout
+        if len(shares) == 1 or chance.happens(0.8):
+            sends = [self._send(list(messages), limit)]
+        else:
+            sends = [self._send(share, limit) for share in shares.values()]
+        if len(sends) == 1:
+            await sends[0]
+        else:
+            await asyncio.gather(*sends)
+
+    async def join(
+        self, *, group: str, instance: str | None, subscription: Subscription, rebalances: Rebalances
+    ) -> SimMembership:
+        return await self._kafka.group(group).join(self._process, instance, self._client_id, subscription, rebalances)
+
+    def partitions(self, topic: str) -> int | None:
+        return self._kafka.topics.counts.get(topic)
+
+    async def reachable(self) -> bool:
+        await asyncio.sleep(self._net.chance.latency())
+        return not self._kafka.server.away
+
+    async def describe_group(self, group: str) -> GroupState:
+        try:
+            return await self._net.call(self._kafka.server, self._kafka.group(group).state)
+        except MembershipLost as error:
+            raise BrokerAway("no broker answers") from error
+
+    async def beginning_offsets(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
+
+    async def end_offsets(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        return {at: self._kafka.topics.end(at) for at in partitions}
+
+    async def committed(self, group: str) -> Mapping[TopicPartition, Committed]:
+        return dict(self._kafka.group(group).places)
+
+    async def lag(self, group: str) -> Mapping[TopicPartition, int]:
+        places = self._kafka.group(group).places
+        return {at: self._kafka.topics.end(at) - place.offset for at, place in places.items()}
+
+    async def reader(self) -> Reader:
+        raise NotImplementedError("nobody in the life of a request reads without a group")
+
+    def read_all(self, topics: Sequence[str]) -> AsyncIterator[Record]:
+        raise NotImplementedError("evidence is taken from `Topics`")
+
+    async def _send(self, messages: Sequence[Message], limit: float) -> None:
+        """Returns when they are acknowledged. Raises `PublishTimeout`; what becomes of them then is chance."""
+        until = self._net.loop.time() + limit
+        batch = _Batch(messages)
+        while True:
+            try:
+                await self._net.call(self._kafka.server, lambda: self._append(batch))
+            except MembershipLost:
+                if self._kafka.server.away and self._net.loop.time() < until:
+                    await asyncio.sleep(AWAY_LOOK_S)
+                    continue
+                self._unknown(batch)
+                raise PublishTimeout("not acknowledged in time") from None
+            return
+
+    def _append(self, batch: "_Batch") -> None:
+        """Idempotent within one publish: a batch that is sent again is not written again."""
+        if not batch.written:
+            batch.written = True
+            for message in batch.messages:
+                self._kafka.topics.append(message, self._process.name)
+
+    def _unknown(self, batch: "_Batch") -> None:
+        """A batch that was given up may still be under way."""
+        self._net.note("publish with unknown outcome")
+        if self._net.chance.happens(0.5):
+            self._net.later(self._net.chance.between(0.1, 40), self._arrive_late, batch)
+
+    def _arrive_late(self, batch: "_Batch") -> None:
+        if alive(self._process) and not self._kafka.server.away and not batch.written:
+            self._net.note("late arrival", *(message.topic for message in batch.messages))
+            self._append(batch)
+
+
+@dataclass(slots=True)
+class _Batch:
+    messages: Sequence[Message]
+    written: bool = False

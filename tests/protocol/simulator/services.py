@@ -1,0 +1,260 @@
+"""The services as processes: production's own parts, put together as their `app.py` does, on simulated servers.
+
+What a rule is made of stands here as a method or a value of `Services`, so that it can be taken out: see `removed`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from simulator.kafka import Kafka, SimBroker
+from simulator.loop import Process
+from simulator.net import Net
+from simulator.postgres import Postgres
+from simulator.redis import RedisServer, SimRedis
+from simulator.settings import BREAKERS, PACE, SECRET, policy
+from simulator.tables import SimParkedQueue, SimStepTable, Tables
+from simulator.vendors import SimAttempts, Vendors
+from simulator.witness import Witness
+
+from allweather.contracts import topics
+from allweather.contracts.config import Configuration
+from allweather.failpoints import OFF, Failpoints
+from allweather.messaging import BatchHandler, ConcurrentConsumer, Middleware, OrderedConsumer, TransientError
+from allweather.messaging.middleware import dead_letter, retry
+from allweather.policy.dead_letters import outcome_for
+from allweather.policy.handlers import ClearRequests
+from allweather.provider_worker import results
+from allweather.provider_worker.adapters.bodies import Bodies
+from allweather.provider_worker.adapters.claims import RedisClaims
+from allweather.provider_worker.adapters.credentials import FixedKey
+from allweather.provider_worker.claims import Holder
+from allweather.provider_worker.handlers import DispatchHandler
+from allweather.provider_worker.limits import Limiter
+from allweather.provider_worker.stations import Equipped
+from allweather.provider_worker.telemetry import Observer
+from allweather.provider_worker.wire import Target
+from allweather.router.adapters.fleet import STAND_IN, Fleet, has_worker, worker_group
+from allweather.router.adapters.health import SharedHealth
+from allweather.router.handlers import DecideSteps
+from allweather.router.health import HealthBoard
+from allweather.router.outbox import Outbox, dead_lettered
+from allweather.router.release import ParkedRequests, Release
+from allweather.router.space import ParkingSpace
+from allweather.runtime.clock import Clock
+from allweather.runtime.payloads import MemoryPayloads
+from allweather.runtime.redis import RedisGuard
+
+Turn = Callable[[], Awaitable[object]]
+Due = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Servers:
+    """What outlives every process."""
+
+    net: Net
+    configuration: Configuration
+    kafka: Kafka
+    postgres: Postgres
+    tables: Tables
+    redis: RedisServer
+    vendors: Vendors
+    payloads: MemoryPayloads
+    witness: Witness
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where one life of a process runs."""
+
+    process: Process
+    clock: Clock
+    slot: str
+    """`<service>-<number>`: the name that every life of it has."""
+    stopping: asyncio.Event
+
+
+class Services:
+    """How each service is put together."""
+
+    failpoints: Failpoints = OFF
+    stands_in = True
+    """R7: whether routers stand in for a fleet that is gone."""
+
+    def __init__(self, servers: Servers) -> None:
+        self.servers = servers
+
+    async def policy(self, host: Host) -> None:
+        """See `policy.app`."""
+        broker = self._broker(host)
+        consumer = OrderedConsumer(
+            broker,
+            self.clear(),
+            group="policy",
+            instance=host.slot,
+            pattern=topics.REQUESTS_PATTERN,
+            middleware=_wrappers("policy", outcome_for(SECRET)),
+            pace=PACE,
+            failpoints=self.failpoints,
+        )
+        await consumer.run(host.stopping)
+
+    async def router(self, host: Host) -> None:
+        """See `router.app`."""
+        s, broker, clock = self.servers, self._broker(host), host.clock
+        board = HealthBoard(s.configuration, BREAKERS)
+        health = SharedHealth(board, self._redis(clock), clock, replica=host.slot)
+        await health.start()
+        parked, space = self.parked(), ParkingSpace(s.configuration)
+        release = self.release(parked, board, broker, clock)
+        fleet = self._fleet(host, broker, board)
+
+        async def count() -> None:
+            space.counted(await parked.counts())
+
+        known = 0
+
+        async def share() -> None:
+            nonlocal known
+            known = s.redis.version
+            await health.sync()
+
+        def waits() -> bool:
+            return bool(s.tables.parked)
+
+        chores: dict[Turn, Due] = {
+            release.let_go: waits,
+            release.expire: waits,
+            count: waits,
+            share: lambda: bool(board.unshared) or _unwell(board) or s.redis.version != known,
+        }
+        if self.stands_in:
+            chores[fleet.look] = lambda: bool(board.lost_vendors) or not self._all_fleets_work()
+        host.process.spawn(_turning(host, s.net, chores))
+
+        steps = SimStepTable(s.postgres, s.tables)
+        outbox = Outbox(broker.partitions, SECRET)
+        handler = DecideSteps(
+            s.configuration, s.witness.reading(steps), board, space, s.payloads, outbox, clock, self.failpoints
+        )
+        consumer = OrderedConsumer(
+            broker,
+            s.witness.deciding(handler),
+            group="router",
+            instance=host.slot,
+            topics=[topics.CLEARED, topics.RESULTS],
+            middleware=_wrappers("router", dead_lettered),
+            pace=PACE,
+            failpoints=self.failpoints,
+        )
+        await consumer.run(host.stopping)
+
+    async def worker(self, host: Host, vendor: str) -> None:
+        """See `provider_worker.app`."""
+        s, clock = self.servers, host.clock
+        group = worker_group(vendor)
+        claims = self.claims(self._redis(clock))
+        handler = DispatchHandler(
+            {d.id: _station(d.id, s.configuration) for d in s.configuration.deployments if d.vendor == vendor},
+            SimAttempts(s.vendors, host.process, clock),
+            claims,
+            Bodies(s.payloads),
+            me=Holder(host.slot, clock.now_ms()),
+            clock=clock,
+            observer=_Unobserved(s.configuration.vendor(vendor)),
+            failpoints=self.failpoints,
+        )
+        consumer = ConcurrentConsumer(
+            self._broker(host),
+            handler,
+            group=group,
+            instance=host.slot,
+            topics=[topics.dispatch(vendor)],
+            window=8,
+            middleware=_wrappers(group, results.dead_lettered),
+            pace=PACE,
+            failpoints=self.failpoints,
+        )
+        async with claims.renewing():
+            await consumer.run(host.stopping)
+
+    # What a rule is made of
+
+    def clear(self) -> BatchHandler:
+        """R10: every record of the Kafka door gets a verdict, under an id that follows from its key."""
+        payloads = self.servers.payloads
+        return ClearRequests(policy(self.servers.configuration), SECRET, read_body=payloads.get, keep_body=payloads.put)
+
+    def parked(self) -> SimParkedQueue:
+        """R4: a row leaves the queue when the record that lets it go is acknowledged."""
+        return SimParkedQueue(self.servers.postgres, self.servers.tables)
+
+    def release(self, parked: ParkedRequests, board: HealthBoard, broker: SimBroker, clock: Clock) -> Release:
+        """R2: what expires is ended by a record."""
+        return Release(parked, board, self.servers.payloads, broker, clock, self.failpoints)
+
+    def claims(self, redis: RedisGuard) -> RedisClaims:
+        """R5: a redelivered call waits for its living holder."""
+        return RedisClaims(redis)
+
+    # What they have in common
+
+    def _broker(self, host: Host) -> SimBroker:
+        return SimBroker(self.servers.kafka, host.process, host.slot)
+
+    def _redis(self, clock: Clock) -> RedisGuard:
+        client = cast("Any", SimRedis(self.servers.redis))  # the commands that are used, not the hundreds that there are
+        return RedisGuard(client, clock=clock)
+
+    def _fleet(self, host: Host, broker: SimBroker, board: HealthBoard) -> Fleet:
+        def stand_in() -> SimBroker:
+            return SimBroker(self.servers.kafka, host.process, f"{STAND_IN}-{host.slot}")
+
+        vendors = [vendor.id for vendor in self.servers.configuration.vendors]
+        return Fleet(vendors, broker, stand_in, lambda group: _wrappers(group), board, host.clock)
+
+    def _all_fleets_work(self) -> bool:
+        groups = (self.servers.kafka.group(worker_group(v.id)) for v in self.servers.configuration.vendors)
+        return all(has_worker(group.state()) for group in groups)
+
+
+class _Unobserved(Observer):
+    """No spans and no metrics: a hundred thousand schedules would only fill them."""
+
+    def ended(self, span: object, target: Target, ended: object) -> None:
+        """Nothing is counted."""
+
+
+def _station(deployment: str, configuration: Configuration) -> Equipped:
+    known = configuration.deployment(deployment)
+    return Equipped(Target(known, "http://127.0.0.1"), FixedKey("simulated"), Limiter.of(known.concurrency))
+
+
+def _wrappers(group: str, outcome: Any = None) -> Sequence[Middleware]:
+    """As `messaging.middleware.standard`, without its spans and clocks."""
+    letters = dead_letter(group=group) if outcome is None else dead_letter(group=group, outcome_for=outcome)
+    return letters, retry(group=group)
+
+
+def _unwell(board: HealthBoard) -> bool:
+    return any(state.status != "closed" for state in board.breakers.values())
+
+
+async def _turning(host: Host, net: Net, chores: Mapping[Turn, Due]) -> None:
+    """As `router.loops.turning` does for each by itself; but turns that would find nothing to do are left out."""
+    under_way: dict[Turn, asyncio.Task[None]] = {}
+    while not host.stopping.is_set():
+        await asyncio.sleep(net.chance.between(0.5, 2.5))
+        for turn, due in chores.items():
+            running = under_way.get(turn)
+            if due() and (running is None or running.done()):
+                under_way[turn] = host.process.spawn(_taken(turn, net))
+
+
+async def _taken(turn: Turn, net: Net) -> None:
+    try:
+        await turn()
+    except TransientError:
+        net.seen["turn put off"] += 1

@@ -1,0 +1,129 @@
+"""What goes wrong beside single calls: servers away, memberships lost, clocks set, vendors and whole fleets down."""
+
+from dataclasses import dataclass
+
+from simulator.hosts import Slot, Supervisor
+from simulator.kafka import Kafka
+from simulator.net import Net, Server
+from simulator.redis import RedisServer
+from simulator.vendors import MOODS, WELL, Vendors
+
+OUTAGES_S = (0.5, 4.0, 20.0, 45.0)
+CLOCK_JUMPS_MS = (-20_000, -2_000, 2_000, 20_000)
+
+
+@dataclass(frozen=True)
+class Weather:
+    """The troubles of one schedule, planned at its beginning."""
+
+    net: Net
+    kafka: Kafka
+    postgres: Server
+    redis: RedisServer
+    vendors: Vendors
+    supervisor: Supervisor
+
+    def plan(self, until: float) -> None:
+        """Let it come; from `until` on `clear` must be called."""
+        chance = self.net.chance
+        for vendor in self.vendors.moods:
+            self._changing_moods(vendor, until)
+        if chance.happens(0.25):
+            return  # vendors apart, and single calls, nothing happens
+        for trouble, likely in (
+            (self._kafka_away, 0.2),
+            (self._postgres_away, 0.2),
+            (self._redis_away, 0.2),
+            (self._redis_loses, 0.1),
+            (self._membership_lost, 0.35),
+            (self._membership_lost, 0.35),
+            (self._clock_set, 0.15),
+            (self._asked_to_stop, 0.25),
+            (self._killed, 0.25),
+            (self._stalled, 0.25),
+            (self._fleet_gone, 0.08),
+        ):
+            if chance.happens(likely):
+                self.net.later(chance.between(0, until), trouble)
+
+    def clear(self) -> None:
+        """The vendors are well, the servers are there."""
+        self.net.faults_left = 0
+        for vendor in self.vendors.moods:
+            self.vendors.moods[vendor] = WELL
+        self.postgres.away = self.redis.server.away = False
+        self.kafka.come_back()
+
+    def _changing_moods(self, vendor: str, until: float) -> None:
+        chance, at = self.net.chance, 0.0
+        while at < until:
+            self.net.later(at, self._mood, vendor, chance.weighted(MOODS))
+            at += chance.between(3, 60)
+
+    def _mood(self, vendor: str, mood: object) -> None:
+        if not self.supervisor.calm:
+            self.vendors.moods[vendor] = mood  # pyright: ignore[reportArgumentType]
+
+    def _kafka_away(self) -> None:
+        self.net.note("kafka away")
+        self.kafka.go_away()
+        self.net.later(self.net.chance.one_of(OUTAGES_S), self.kafka.come_back)
+
+    def _postgres_away(self) -> None:
+        self._away(self.postgres)
+
+    def _redis_away(self) -> None:
+        self._away(self.redis.server)
+
+    def _away(self, server: Server) -> None:
+        self.net.note(f"{server.name} away")
+        server.away = server.troubled = True
+        self.net.later(self.net.chance.one_of(OUTAGES_S), _back, server)
+
+    def _redis_loses(self) -> None:
+        self.net.note("redis loses everything")
+        self.redis.lose_everything()
+
+    def _membership_lost(self) -> None:
+        """Heartbeats do not arrive: a member is put out while it works."""
+        members = [member for group in self.kafka.groups.values() for member in group.members if not member.closed]
+        if members and not self.supervisor.calm:
+            member = self.net.chance.one_of(members)
+            self.net.note("membership lost", member.known.member_id)
+            member.group.put_out(member)
+
+    def _clock_set(self) -> None:
+        slot = self._any_slot()
+        slot.clock.wrong_ms = self.net.chance.one_of(CLOCK_JUMPS_MS)
+        self.net.note("clock set", slot.name, slot.clock.wrong_ms)
+
+    def _asked_to_stop(self) -> None:
+        self.supervisor.ask_to_stop(self._any_slot())
+
+    def _killed(self) -> None:
+        process = self._any_slot().process
+        if process is not None:
+            self.supervisor.crash(process)
+
+    def _stalled(self) -> None:
+        process = self._any_slot().process
+        if process is not None:
+            self.net.note("stall", process.name)
+            self.supervisor.stall(process, self.net.chance.between(1, 60))
+
+    def _fleet_gone(self) -> None:
+        """Every worker of a vendor, until the end."""
+        vendor = self.net.chance.one_of(list(self.vendors.moods))
+        self.net.note("fleet gone", vendor)
+        for slot in self.supervisor.slots:
+            if slot.name.startswith(f"provider-worker.{vendor}-"):
+                self.supervisor.close(slot)
+
+    def _any_slot(self) -> Slot:
+        return self.net.chance.one_of(self.supervisor.slots)
+
+
+def _back(server: Server) -> None:
+    server.away = False
+
+

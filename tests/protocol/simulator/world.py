@@ -1,0 +1,186 @@
+"""One schedule: an installation, the applications that use it, and the weather."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from allweather.contracts import topics
+from allweather.contracts.config import Configuration
+from allweather.messaging import Record
+from allweather.router.adapters.fleet import worker_group
+from allweather.router.steps import OUTCOME_POSITION
+from allweather.runtime.payloads import MemoryPayloads
+from simulator import promises
+from simulator.chance import Chance
+from simulator.clients import Act, Submission, acts
+from simulator.commits import Commits
+from simulator.evidence import Evidence
+from simulator.hosts import HostClock, Slot, Supervisor
+from simulator.kafka import Kafka
+from simulator.loop import SimLoop
+from simulator.net import Net
+from simulator.postgres import Postgres
+from simulator.redis import RedisServer
+from simulator.services import Servers, Services
+from simulator.settings import FEW, MANY, TENANT, topic_counts
+from simulator.tables import Tables
+from simulator.topics import Topics
+from simulator.vendors import Vendors
+from simulator.weather import Weather
+from simulator.witness import Violation, Witness
+
+PATIENCE_S = 500.0
+"""How long after the storm everything must be over: the longest deadline (300 s), and then some."""
+LOOK_EVERY_S = 1.0
+STORMS_S = (((2, 12), 0.4), ((12, 30), 0.35), ((30, 60), 0.25))
+FAULT_SHARES = (0.0, 0.01, 0.03, 0.06)
+
+Assembly = Callable[[Servers], Services]
+
+
+@dataclass(frozen=True)
+class Report:
+    """How one schedule went."""
+
+    seed: int
+    violations: Sequence[Violation]
+    seen: Counter[str]
+    trace: Sequence[str]
+    turns: int
+    lasted_s: float
+
+
+class World:
+    """Everything of one schedule."""
+
+    def __init__(self, seed: int, assembly: Assembly = Services, *, tracing: bool = False) -> None:
+        self.seed = seed
+        self.chance = chance = Chance(seed)
+        random.seed(seed)  # production's own jitter
+        self.loop = SimLoop()
+        self.net = Net(self.loop, chance, [] if tracing else None)
+        self.configuration: Configuration = MANY if chance.happens(0.2) else FEW
+        self.truth = HostClock(self.loop)
+        self.topics = Topics(topic_counts(self.configuration), self.truth.now_ms)
+        self.witness, self.tables = Witness(self.net.say), Tables()
+        commits = Commits(self.topics, self.tables, self.witness)
+        self.kafka = Kafka(self.topics, self.net, commits.committing)
+        self.postgres, self.redis = Postgres(self.net), RedisServer(self.net)
+        self.vendors = Vendors(self.net, tuple(v.id for v in self.configuration.vendors))
+        self.supervisor = Supervisor(self.net, self.kafka, self.postgres)
+        self.net.crash, self.net.stall = self.supervisor.crash, self.supervisor.stall
+        self.weather = Weather(
+            self.net, self.kafka, self.postgres.server, self.redis, self.vendors, self.supervisor
+        )
+        servers = Servers(
+            self.net,
+            self.configuration,
+            self.kafka,
+            self.postgres,
+            self.tables,
+            self.redis,
+            self.vendors,
+            MemoryPayloads(),
+            self.witness,
+        )
+        self.supervisor.slots = self._slots(assembly(servers))
+        self.submissions: list[Submission] = []
+        self.acts_left = 0
+        if tracing:
+            self.topics.watchers.append(self._tell)
+
+    def run(self) -> Report:
+        """The whole schedule: a time with faults, then calm until nothing is left to do."""
+        chance = self.chance
+        storm = chance.between(*chance.weighted(STORMS_S))
+        self.net.fault_share = chance.one_of(FAULT_SHARES)
+        self.net.faults_left = chance.number(7)
+        planned = acts(chance, storm * 0.8)
+        self.acts_left = len(planned)
+        for act in planned:
+            self.net.later(act.at, self._act, act)
+        for slot in self.supervisor.slots:
+            self.net.later(chance.between(0, 0.5), self.supervisor.start, slot)
+        self.weather.plan(storm)
+        self.net.later(storm, self._calm_down)
+        self.loop.run(storm + PATIENCE_S)
+        report = self._report(storm)
+        self.supervisor.bury()
+        return report
+
+    def _slots(self, services: Services) -> list[Slot]:
+        mains = [("policy", 1, services.policy), ("router", self.chance.weighted(((1, 0.2), (2, 0.8))), services.router)]
+        for vendor in self.configuration.vendors:
+            count = self.chance.weighted(((1, 0.7), (2, 0.3)))
+            mains.append((worker_group(vendor.id), count, partial(services.worker, vendor=vendor.id)))
+        return [
+            Slot(f"{name}-{number}", main, HostClock(self.loop)) for name, count, main in mains for number in range(count)
+        ]
+
+    def _act(self, act: Act) -> None:
+        self.acts_left -= 1
+        if act.submission is not None:
+            self.submissions.append(act.submission)
+        self.topics.append(act.message(self.truth.now_ms()), "application")
+
+    def _calm_down(self) -> None:
+        self.net.say("CALM")
+        self.weather.clear()
+        self.supervisor.calm_down()
+        self.net.later(LOOK_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        if self._quiet():
+            self.loop.stop()
+        else:
+            self.net.later(LOOK_EVERY_S, self._look)
+
+    def _quiet(self) -> bool:
+        """Nothing is left to do: all accepted requests are settled, all groups have committed everything they read."""
+        return (
+            not self.acts_left
+            and not self.tables.parked
+            and all((s.request_id, OUTCOME_POSITION) in self.tables.steps for s in self.submissions)
+            and all(self.kafka.drained(group, read) for group, read in self._groups())
+        )
+
+    def _groups(self) -> list[tuple[str, list[str]]]:
+        workers = [(worker_group(v.id), [topics.dispatch(v.id)]) for v in self.configuration.vendors]
+        return [("policy", [topics.requests(TENANT)]), ("router", [topics.CLEARED, topics.RESULTS]), *workers]
+
+    def _report(self, storm: float) -> Report:
+        lasted = self.loop.time()
+        evidence = Evidence(
+            topics=self.topics,
+            tables=self.tables,
+            calls=tuple(self.vendors.calls),
+            submissions=self.submissions,
+            configuration=self.configuration,
+            disturbed=self.supervisor.disturbed,
+            redis_troubled=self.redis.server.troubled,
+            calm_ms=self.truth.now_ms() - round((lasted - storm) * 1000),
+        )
+        violations = [*self.witness.violations, *promises.broken(evidence), *self._stuck(), *self._bugs()]
+        for row in self.tables.steps.values():
+            self.net.seen[f"step {row.step.split('-')[0]}"] += 1
+        return Report(self.seed, violations, self.net.seen, self.net.trace or (), self.loop.turns, lasted)
+
+    def _stuck(self) -> list[Violation]:
+        lagging = [group for group, read in self._groups() if not self.kafka.drained(group, read)]
+        return [Violation("P6", f"{group} does not get to the end of its topics") for group in lagging]
+
+    def _bugs(self) -> list[Violation]:
+        return [Violation("bug", text) for text in (*self.supervisor.bugs, *self.loop.complaints)]
+
+    def _tell(self, record: Record, sender: str) -> None:
+        self.net.say(f"{sender} wrote", f"{record.topic}/{record.partition}/{record.offset}", told_as(record))
+
+
+def told_as(record: Record) -> str:
+    """A record in a few words."""
+    kind = (record.text("ce_type") or "request").removeprefix("ai.request.")
+    return f"{kind} {(record.key or b'').decode()[:8]}"
+
+
