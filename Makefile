@@ -67,3 +67,11 @@ check-isolation: install ## Each service with only the packages that it declares
 .PHONY: demo
 demo: install ## An afternoon of outages on real parts; exits 0 when every promise was kept
 	$(BIN)/allweather demo
+
+SECONDS ?= 20
+ONLY ?=
+PROFILE ?=
+
+.PHONY: bench
+bench: install ## Measure requests per second, cost and latency; SECONDS=20 ONLY="idle saturation" PROFILE=1
+	@$(BIN)/python -m bench --seconds $(SECONDS) $(ONLY:%=--only %) $(if $(PROFILE),--profile)

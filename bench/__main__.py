@@ -1,0 +1,85 @@
+"""`make bench`: start the system, measure it, print and write the figures, and stop everything again."""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from allweather.local.errors import StackError
+from bench import load, profile, report
+from bench.load import Unavailable
+from bench.profile import NoProfile
+from bench.report import Figures
+from bench.scenarios import Run
+from bench.system import NotQuiet, started
+
+_FOLDER: Final = Path(__file__).parent
+REPORT: Final = _FOLDER / "report.json"
+OUT: Final = _FOLDER / "out"
+SCENARIOS: Final = ("idle", "latency", "saturation", "kafka", "streams")
+
+
+def main() -> int:
+    """The exit code: 0, 1 when requests failed or the system did not come to rest, 3 when it could not be run."""
+    given = _arguments()
+    progress = _Progress()
+    OUT.mkdir(exist_ok=True)
+    try:
+        figures = asyncio.run(_run(given.only or SCENARIOS, given.seconds, given.profile, progress.say))
+    except (StackError, Unavailable, NoProfile) as problem:
+        progress.say(str(problem))
+        return 3
+    except NotQuiet as problem:
+        progress.say(str(problem))
+        return 1
+    whole = not given.only and not given.profile
+    file = REPORT if whole else OUT / "report.json"
+    report.write(figures, file)
+    progress.say(f"written to {file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file}")
+    return 1 if figures.failed else 0
+
+
+async def _run(scenarios: Sequence[str], seconds: float, profiled: bool, say: report.Say) -> Figures:
+    figures = Figures(seconds=seconds, conditions=report.conditions())
+    await load.install(say)
+    if profiled:
+        await profile.install(say)
+    async with started(say) as bench:
+        run = Run(bench, seconds, say, figures, OUT if profiled else None)
+        await run.warm_up()
+        for name in scenarios:
+            await getattr(run, name)()
+        run.memory()
+    _show(run)
+    return figures
+
+
+def _show(run: Run) -> None:
+    lines = [*report.table(run.figures), *report.profile_table(run.profiles, run.figures.cpu_ms_by_process)]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+class _Progress:
+    """Lines on the standard error, with the time since the beginning."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def say(self, line: str) -> None:
+        sys.stderr.write(f"[{time.monotonic() - self._began:5.1f} s] {line}\n")
+        sys.stderr.flush()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long each measurement loads the system")
+    parser.add_argument("--only", action="append", choices=SCENARIOS, help="this measurement; can be repeated")
+    parser.add_argument("--profile", action="store_true", help="sample the services' stacks during saturation")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
