@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from allweather.contracts import config
 from allweather.provider_worker.adapters.http import transport
@@ -23,6 +24,9 @@ collect_ignore = (
     if find_spec("allweather.vendorsim")
     else ["test_app.py", "test_calls.py", "test_credentials.py", "test_handlers.py"]
 )
+settings.register_profile("patient", deadline=None)  # how long an example takes says nothing about its fact
+settings.load_profile("patient")
+
 CONFIG = Path(__file__).parents[3] / "config"
 
 
@@ -40,7 +44,7 @@ def simulators() -> Generator[str]:
     program = [sys.executable, "-m", "allweather.vendorsim", "--port", "0"]
     with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
-        yield running.stderr.readline().split()[-1]
+        yield next(line.split()[-1] for line in running.stderr if "listens at" in line)
         running.terminate()
 
 

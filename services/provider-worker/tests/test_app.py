@@ -130,7 +130,8 @@ async def test_worker_is_ready_when_kafka_answers(
 
         async def ready() -> bool:
             checks = await service.probes.ready()
-            return bool(checks) and all(check == "ok" for check in checks.values())
+            group = await broker.describe_group(f"provider-worker.{vendor}")
+            return bool(checks) and all(check == "ok" for check in checks.values()) and bool(group.members)
 
         await eventually(ready)
 
