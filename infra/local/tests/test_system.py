@@ -176,3 +176,10 @@ def test_the_topic_file_has_every_topic_of_the_contracts() -> None:
     named = {name for name in vars(topics).values() if isinstance(name, str) and name.startswith("ai.")}
     filled = {topics.requests("demo"), topics.replies("demo"), topics.deltas("demo"), topics.dispatch("vertex")}
     assert written == {name for name in named if name.endswith(".v1")} | filled
+
+
+def test_commands_are_told_what_the_services_are_told(credentials: Credentials) -> None:
+    told = plan().variables(credentials)
+
+    assert all(told.items() <= dict(program.environment).items() for program in plan().services(credentials))
+    assert {"ALLWEATHER_POSTGRES_DSN", "ALLWEATHER_KAFKA_BOOTSTRAP", "ALLWEATHER_AUDIT_KEY_FILE"} <= set(told)

@@ -116,6 +116,10 @@ class Plan:
             for slot in range(replicas.get(service.name, 1))
         ]
 
+    def variables(self, credentials: Credentials) -> dict[str, str]:
+        """The variables under which commands reach this system."""
+        return self._system(credentials).variables()
+
     def _system(self, credentials: Credentials) -> System:
         return System(
             end_points=self.end_points,

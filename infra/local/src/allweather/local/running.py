@@ -18,6 +18,7 @@ from allweather.local.supervisor import Report, Supervisor
 from allweather.local.system import EndPoints
 
 DESCRIPTION = "system.json"
+ENVIRONMENT = "environment"
 
 
 class Running:
@@ -46,6 +47,7 @@ class Running:
         if not self._plan.options.stack_only:
             await self.supervisor.start(self._plan.simulators(self.credentials))
             await self.supervisor.start(*self._plan.services(self.credentials))
+        self._tell_commands()
         self._complete = True
         self.describe()
 
@@ -62,6 +64,11 @@ class Running:
             "logs": str(self._plan.state.logs),
             "services": self.supervisor.snapshot(),
         }
+
+    def _tell_commands(self) -> None:
+        """Leave a file of variables, by which commands find this system when nobody has set them."""
+        lines = [f"{name}={value}" for name, value in self._plan.variables(self.credentials).items()]
+        (self._plan.state.root / ENVIRONMENT).write_text("\n".join(lines) + "\n")
 
     async def _provision(self) -> None:
         # A Kafka client is needed for this only, and takes longer to import than Valkey takes to start.

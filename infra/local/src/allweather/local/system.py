@@ -99,7 +99,13 @@ class System:
             command=(sys.executable, "-m", service.module),
             probe=f"http://127.0.0.1:{probe_port}/readyz",
             port=self._port(service, probe_port),
-            environment={**self._shared(), **self._of_service(service), **own},
+            environment={
+                **self.inherited,
+                "PYTHONUNBUFFERED": "1",
+                **self.variables(),
+                **self._of_service(service),
+                **own,
+            },
             folder=self.folder,
             grace=25.0,  # a graceful stop may take the services 20 s
         )
@@ -111,10 +117,9 @@ class System:
     def _port(self, service: Service, probe_port: int) -> int:
         return self.ports.of(service.listens_on) if service.listens_on else probe_port
 
-    def _shared(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
+        """What every service, and every command that asks the system, is told alike."""
         return {
-            **self.inherited,
-            "PYTHONUNBUFFERED": "1",
             "ALLWEATHER_KAFKA_BOOTSTRAP": self.end_points.kafka,
             "ALLWEATHER_POSTGRES_DSN": self.end_points.postgres,
             "ALLWEATHER_REDIS_URL": self.end_points.redis,
