@@ -46,7 +46,7 @@ format: install ## Format the code and mend what the linter can
 
 .PHONY: test
 test: install ## Everything, with the real broker, Postgres and Redis
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 .PHONY: up
 up: install ## Start the stack and every service in the background; wait until all are ready
