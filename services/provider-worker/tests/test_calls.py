@@ -287,6 +287,21 @@ async def test_prompt_over_the_context_window_is_too_long(bench: Bench, vendor: 
     assert ended.failure is FailureKind.TOO_LONG, ended.message
 
 
+@every_vendor
+async def test_answer_follows_a_schema(bench: Bench, vendor: str) -> None:
+    """Each vendor declares that it can, and is told in its own words."""
+    properties = {"category": {"type": "string"}, "urgent": {"type": "boolean"}}
+    schema = {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+    body = BODY | {"response_format": {"type": "json_schema", "json_schema": {"name": "triage", "schema": schema}}}
+
+    ended, completion = await bench.worker(vendor).attempt(dispatch_record(DEPLOYMENTS[vendor], body))
+
+    assert ended.failure is None, ended.message
+    assert completion is not None
+    said = json.loads(completion["choices"][0]["message"]["content"])
+    assert {name: type(value) for name, value in said.items()} == {"category": str, "urgent": bool}
+
+
 async def test_refused_parameter_is_not_sent(bench: Bench, simulator: Simulator) -> None:
     """The caller is told which; the vendor hears nothing of it."""
     body = BODY | {"logit_bias": {"50256": -100}}

@@ -29,6 +29,25 @@ class Message(msgspec.Struct):
         return content if isinstance(content, str) else "".join(part.text for part in content)
 
 
+class Schema(msgspec.Struct):
+    schema: Json
+
+
+class ResponseFormat(msgspec.Struct):
+    """What the answer should look like; a schema comes with the type `json_schema` only."""
+
+    type: str
+    json_schema: Schema | None = None
+
+    def __post_init__(self) -> None:
+        if self.type == "json_schema" and self.json_schema is None:
+            raise ValueError("`response_format` of the type 'json_schema' needs a `json_schema`")
+
+    @property
+    def schema(self) -> Json | None:
+        return None if self.json_schema is None else self.json_schema.schema
+
+
 class ChatRequest(msgspec.Struct):
     """The fields that every translator reads; a vendor's own table says what becomes of the others."""
 
@@ -40,10 +59,21 @@ class ChatRequest(msgspec.Struct):
     stop: str | list[str] | None = None
     user: str | None = None
     safety_identifier: str | None = None
+    response_format: ResponseFormat | None = None
 
     @property
     def output_limit(self) -> int | None:
         return self.max_completion_tokens or self.max_tokens
+
+    @property
+    def schema(self) -> Json | None:
+        """The JSON Schema that the answer has to follow."""
+        return self.response_format and self.response_format.schema
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether the answer has to be JSON, with a schema or without."""
+        return self.response_format is not None and self.response_format.type != "text"
 
     @property
     def stops(self) -> list[str]:

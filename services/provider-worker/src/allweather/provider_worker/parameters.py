@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from allweather.contracts.failures import FailureKind
-from allweather.provider_worker.reading import Json
+from allweather.provider_worker.reading import Json, child
 from allweather.provider_worker.wire import failed
 
 
@@ -35,6 +35,12 @@ def only(*values: Any) -> Rule:
 def between(least: float, most: float) -> Rule:
     """Translated, but the vendor's range is narrower than OpenAI's."""
     return Rule(lambda value: _is_number(value) and least <= value <= most, f"must be {least} to {most}")
+
+
+def format_of(*types: str) -> Rule:
+    """Translated, for these types of `response_format`."""
+    said = f"is supported only with the type {' or '.join(map(repr, types))}"
+    return Rule(lambda value: child({"": value}, "").get("type") in types, said)
 
 
 def _is_number(value: Any) -> bool:
@@ -65,7 +71,7 @@ NEUTRAL: Mapping[str, Rule] = {
     "presence_penalty": only(0),
     "frequency_penalty": only(0),
     "modalities": only(["text"]),
-    "response_format": only({"type": "text"}),
+    "response_format": format_of("text"),
     "tools": only([]),
     "tool_choice": only("none", "auto"),
     "parallel_tool_calls": HINT,

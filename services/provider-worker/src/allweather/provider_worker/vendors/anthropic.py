@@ -31,6 +31,7 @@ DEFAULT_MAX_TOKENS = 16_384
 PARAMETERS = {
     **parameters.NEUTRAL,
     "temperature": parameters.between(0, 1),
+    "response_format": parameters.format_of("text", "json_schema"),
     "user": parameters.TRANSLATED,
     "safety_identifier": parameters.TRANSLATED,
 }
@@ -50,7 +51,7 @@ SPEND_LIMITS = frozenset({"enforced_spend_limit_reached", "contract_spend_limit_
 
 
 class Anthropic:
-    capabilities = frozenset({Capability.STREAMING})
+    capabilities = frozenset({Capability.STREAMING, Capability.JSON_SCHEMA})
     rate_headers = RateHeaders(
         requests="anthropic-ratelimit-requests-{what}", tokens="anthropic-ratelimit-tokens-{what}"
     )
@@ -85,6 +86,7 @@ def _body(request: chat.ChatRequest, target: Target) -> Json:
         "temperature": request.temperature,
         "top_p": request.top_p,
         "stop_sequences": request.stops,
+        "output_config": request.schema and {"format": {"type": "json_schema", "schema": request.schema}},
         "metadata": _metadata(request.safety_identifier or request.user),
     }
     return {

@@ -27,6 +27,7 @@ PARAMETERS = {
     **parameters.NEUTRAL,
     "temperature": parameters.between(0, 2),
     "seed": parameters.TRANSLATED,
+    "response_format": parameters.format_of("text", "json_object", "json_schema"),
     "presence_penalty": parameters.between(-2, 2),
     "frequency_penalty": parameters.between(-2, 2),
 }
@@ -70,7 +71,7 @@ STATUSES = {
 
 
 class Vertex:
-    capabilities = frozenset({Capability.STREAMING})
+    capabilities = frozenset({Capability.STREAMING, Capability.JSON_SCHEMA})
     rate_headers = None  # a 429 of the shared capacity comes without a word on limits
 
     def authorization(self, secret: str) -> Mapping[str, str]:
@@ -106,6 +107,10 @@ def _body(body: Json) -> Json:
         generation["maxOutputTokens"] = request.output_limit
     if request.stops:
         generation["stopSequences"] = request.stops
+    if request.wants_json:
+        generation["responseMimeType"] = "application/json"
+    if request.schema is not None:
+        generation["responseJsonSchema"] = request.schema
     translated: Json = {"contents": [_content(turn) for turn in request.turns]}
     if request.instructions:
         translated["systemInstruction"] = {"parts": [{"text": request.instructions}]}
