@@ -8,6 +8,7 @@ from allweather.messaging import KafkaBroker
 from allweather.messaging.kafka import Connection
 from allweather.messaging.kafka.client import AdminClient
 from allweather.messaging.suite import BrokerSuite
+from allweather.messaging.testing import eventually
 
 
 @pytest.fixture
@@ -23,10 +24,15 @@ async def create(kafka_bootstrap: str, broker: KafkaBroker) -> AsyncGenerator[Ca
 
     async def create(topic: str, partitions: int) -> None:
         await admin.create(topic, partitions, 1, {"max.message.bytes": "4194304"})
-        await broker.reachable()
+        await eventually(lambda: knows(broker, topic))
 
     yield create
     await admin.close()
+
+
+async def knows(broker: KafkaBroker, topic: str) -> bool:
+    """Whether word of the topic has reached the client; a broker may acknowledge its creation a moment before."""
+    return await broker.reachable() and broker.partitions(topic) is not None
 
 
 class TestKafkaBroker(BrokerSuite):

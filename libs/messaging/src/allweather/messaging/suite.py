@@ -215,9 +215,11 @@ class BrokerSuite:
             await eventually(lambda: seen.values == [b"hello"])
 
     async def test_external_offsets_say_where_to_read_from(self, broker: Broker, topic: str, name: str) -> None:
+        """However long their home takes to answer, nothing is delivered before."""
         seen = Seen()
 
         async def starts(partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+            await asyncio.sleep(0.5)
             return dict.fromkeys(partitions, 7)
 
         await broker.publisher.publish(numbered(topic, 10))
@@ -294,7 +296,7 @@ class BrokerSuite:
         async with running(second):
             await eventually(lambda: bool(second.assignment))
             with pytest.raises(Fenced):
-                await task
+                await asyncio.wait_for(task, 30)
             await broker.publisher.publish(numbered(topic, 1))
             await eventually(lambda: self._finished(broker, name, topic, 1))
 

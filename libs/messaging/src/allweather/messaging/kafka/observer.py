@@ -64,11 +64,11 @@ class Observer:
             self._partitions = {**kept, **found}
 
     async def beginning_offsets(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
-        self._check(partitions)
+        await self._check(partitions)
         return await self._ask(self._consumer, lambda consumer: consumer.beginning_offsets(partitions))
 
     async def end_offsets(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
-        self._check(partitions)
+        await self._check(partitions)
         return await self._ask(self._consumer, lambda consumer: consumer.end_offsets(partitions))
 
     async def group(self, group: str, *, timeout: float = CALL_TIMEOUT) -> GroupState:
@@ -80,11 +80,15 @@ class Observer:
     ) -> Mapping[TopicPartition, Committed]:
         return await self._ask(self._admin, lambda admin: admin.committed(group, partitions))
 
-    def _check(self, partitions: Collection[TopicPartition]) -> None:
+    async def _check(self, partitions: Collection[TopicPartition]) -> None:
         """The client would wait for a topic that does not exist, in the hope that it will."""
-        for topic, partition in partitions:
-            if partition >= (self._partitions.get(topic) or 0):
-                raise UnknownTopic(topic, partition)
+        if self._unknown(partitions):
+            await self.look()  # it may be new
+        for unknown in self._unknown(partitions):
+            raise UnknownTopic(*unknown)
+
+    def _unknown(self, partitions: Collection[TopicPartition]) -> list[TopicPartition]:
+        return [at for at in partitions if at.partition >= (self._partitions.get(at.topic) or 0)]
 
     async def _look_again(self) -> None:
         while True:
