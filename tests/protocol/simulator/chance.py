@@ -13,6 +13,8 @@ class Chance:
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
         self.fraction = self._random.random
+        self.slow_share = self.one_of((0.01, 0.03, 0.15, 0.4))
+        """How often a server takes its time."""
 
     def happens(self, probability: float) -> bool:
         return self.fraction() < probability
@@ -41,8 +43,6 @@ class Chance:
     def latency(self) -> float:
         """How long a server takes, in seconds: mostly a millisecond, sometimes long enough for anything to overtake."""
         point = self.fraction()
-        if point < 0.8:
-            return 0.0002 + 0.003 * point
-        if point < 0.97:
-            return self.between(0.003, 0.06)
-        return self.between(0.06, 2.0)
+        if point < self.slow_share:
+            return self.between(0.05, 4.0)
+        return 0.0002 + 0.003 * point

@@ -1,19 +1,20 @@
 """Applications: they submit, submit again when they are not sure, change their minds, and make mistakes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
+
+from simulator.chance import Chance
+from simulator.climate import Weights
+from simulator.settings import PARTITIONS, SECRET, SIDE_TOPIC, TENANT
 
 from allweather.contracts import headers, ids, topics
 from allweather.contracts.ids import DoorAddress
 from allweather.contracts.model import digest
 from allweather.ingest.cancellation import cancelled
 from allweather.messaging import Message
-from simulator.chance import Chance
-from simulator.settings import EPOCH_MS, PARTITIONS, SECRET, SIDE_TOPIC, TENANT
 
 BODY: Final = b'{"model":"triage","messages":[{"role":"user","content":"%s"}]}'
-DEADLINES_S: Final = ((8, 0.15), (30, 0.3), (90, 0.35), (300, 0.2))
 SPOILED: Final = (b"no json", b'{"model":"nobody"}', b'{"model":"triage"}', b"")
 
 
@@ -51,15 +52,15 @@ class Act:
         return cancelled(self.cancels, TENANT, now_ms)
 
 
-def acts(chance: Chance, until: float) -> list[Act]:
+def acts(chance: Chance, until: float, deadlines_s: Weights) -> list[Act]:
     """What the applications of one schedule do before `until`: few requests, each told apart from all others."""
     done: list[Act] = []
     for number in range(chance.weighted(((1, 0.6), (2, 0.28), (3, 0.12)))):
-        first = _submission(chance, f"ticket-{number}", _body(chance, number), 0)
+        first = _submission(chance, f"ticket-{number}", _body(chance, number), 0, deadlines_s)
         begun = chance.between(0, until)
         done.append(Act(begun, first))
-        for again in range(1, chance.weighted(((1, 0.7), (2, 0.2), (3, 0.1)))):
-            done.append(Act(begun + chance.between(0, 20), _again(chance, first, again)))
+        again = range(1, chance.weighted(((1, 0.7), (2, 0.2), (3, 0.1))))
+        done += [Act(begun + chance.between(0, 20), _again(chance, first, n, deadlines_s)) for n in again]
         if chance.happens(0.15):
             done.append(Act(max(0.0, begun + chance.between(-2, 20)), cancels=first.request_id))
     return done
@@ -69,22 +70,22 @@ def _body(chance: Chance, number: int) -> bytes:
     return chance.one_of(SPOILED) if chance.happens(0.05) else BODY % str(number).encode()
 
 
-def _again(chance: Chance, first: Submission, again: int) -> Submission:
+def _again(chance: Chance, first: Submission, again: int, deadlines_s: Weights) -> Submission:
     """The same request once more: the same bytes, with another reply address, or with another body."""
     if chance.happens(0.3):
         return first
     body = first.body if chance.happens(0.7) else BODY % b"something else"
-    return _submission(chance, first.key, body, again)
+    return _submission(chance, first.key, body, again, deadlines_s)
 
 
-def _submission(chance: Chance, key: str, body: bytes, again: int) -> Submission:
+def _submission(chance: Chance, key: str, body: bytes, again: int, deadlines_s: Weights) -> Submission:
     request = ids.request_id(TENANT, key)
     correlation = f"{key}/{again}".encode()
     given = {
         headers.CONTENT_TYPE: b"application/json",
         headers.CE_ID: key.encode(),
         headers.CORRELATION_ID: correlation,
-        headers.DEADLINE: str(chance.weighted(DEADLINES_S)).encode(),
+        headers.DEADLINE: str(chance.weighted(deadlines_s)).encode(),
         headers.PRIORITY: b"interactive" if chance.happens(0.5) else b"bulk",
     }
     if chance.happens(0.15):

@@ -4,16 +4,17 @@ from collections import defaultdict
 from collections.abc import Iterator
 from uuid import UUID
 
+from simulator.evidence import subject, told
+from simulator.tables import Tables
+from simulator.topics import Topics
+from simulator.witness import Witness
+
 from allweather.contracts import headers, ids, topics
 from allweather.messaging import Record, TopicPartition
 from allweather.messaging.offsets import read_note
 from allweather.messaging.ports import Committed
 from allweather.router.events import Cause
 from allweather.router.steps import OUTCOME, OUTCOME_POSITION, VERDICT, Row
-from simulator.evidence import subject, told
-from simulator.tables import Tables
-from simulator.topics import Topics
-from simulator.witness import Witness
 
 
 class Commits:
@@ -37,7 +38,9 @@ class Commits:
                 known.add(offset)
                 record = self._topics.records[at][offset]
                 if not self._done(group, record, place):
-                    self._witness.saw("P6", f"{group} commits past {at.topic}/{at.partition}/{offset}, which is not done")
+                    self._witness.saw(
+                        "P6", f"{group} commits past {at.topic}/{at.partition}/{offset}, which is not done"
+                    )
 
     def _done(self, group: str, record: Record, place: Committed) -> bool:
         if group == "policy":
@@ -86,5 +89,3 @@ class Commits:
             self._events.add(event)
         if record.topic == topics.CLEARED:
             self._cleared.add(record.text(headers.CE_CAUSATION) or "")
-
-

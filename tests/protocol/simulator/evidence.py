@@ -7,17 +7,17 @@ from functools import cached_property
 from uuid import UUID
 
 import msgspec
+from simulator.clients import Submission
+from simulator.loop import Process
+from simulator.tables import Tables
+from simulator.topics import Topics
+from simulator.vendors import Call
 
 from allweather.contracts import headers, topics
 from allweather.contracts.config import Configuration
 from allweather.contracts.slip import Slip
 from allweather.messaging import Record
 from allweather.router.steps import OUTCOME_POSITION, VERDICT_POSITION, Row
-from simulator.clients import Submission
-from simulator.loop import Process
-from simulator.tables import Tables
-from simulator.topics import Topics
-from simulator.vendors import Call
 
 
 class SlipView(msgspec.Struct):
@@ -98,7 +98,9 @@ class Evidence:
 
     def letters(self) -> Iterator[Record]:
         """What was put aside of internal topics."""
-        internal = [topic for topic in self.topics.counts if topic.startswith("ai.internal.") and topic.endswith(".dlq")]
+        internal = [
+            topic for topic in self.topics.counts if topic.startswith("ai.internal.") and topic.endswith(".dlq")
+        ]
         return (record for topic in internal for record in self.topics.of(topic))
 
     @property

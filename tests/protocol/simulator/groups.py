@@ -67,7 +67,7 @@ class Group:
         return admitted[0]
 
     def leave(self, member: "SimMembership") -> None:
-        """A dynamic member goes at once; a static one keeps its partitions for its own restart until the session ends."""
+        """A dynamic member goes at once; a static one keeps its partitions, for its own restart, for a session."""
         if member not in self.members:
             return
         if member.known.instance_id is None:
@@ -98,7 +98,11 @@ class Group:
                 member.wake()
 
     def _admit(self, member: "SimMembership") -> None:
-        twin = next((m for m in self.members if m.known.instance_id and m.known.instance_id == member.known.instance_id), None)
+        if member.process.state is not State.RUNNING:  # it has died since it asked
+            self.net.later(SESSION_S, self._end_session, member)
+        twin = next(
+            (m for m in self.members if m.known.instance_id and m.known.instance_id == member.known.instance_id), None
+        )
         if twin is None:
             self.members.append(member)
             self._change()
@@ -141,12 +145,11 @@ class Group:
         self._rebalancing = False
 
     def _shares(self) -> list[list[TopicPartition]]:
-        """Every partition goes to the member with the fewest of those that read its topic."""
+        """Every partition that the group reads goes to the member with the fewest."""
         shares: list[list[TopicPartition]] = [[] for _ in self.members]
-        for at in self.topics.records:
-            readers = [share for member, share in zip(self.members, shares, strict=True) if member.subscribes(at.topic)]
-            if readers:
-                min(readers, key=len).append(at)
+        for topic in filter(self.members[0].subscribes, self.topics.counts) if self.members else ():
+            for partition in range(self.topics.counts[topic]):
+                min(shares, key=len).append(TopicPartition(topic, partition))
         return shares
 
 
@@ -300,5 +303,3 @@ class SimMembership:
                 return await self._net.call(self.group.broker, effect)
             except MembershipLost:
                 await asyncio.sleep(0.2)
-
-

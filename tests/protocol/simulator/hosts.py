@@ -5,13 +5,14 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from allweather.messaging import ConsumerStopped
 from simulator.kafka import Kafka
 from simulator.loop import Process, SimLoop, State
 from simulator.net import KERNEL, Net
 from simulator.postgres import Postgres
 from simulator.services import Host
 from simulator.settings import EPOCH_MS
+
+from allweather.messaging import ConsumerStopped
 
 RESTARTS_S = ((0.3, 3.0), (16.0, 25.0))
 """How long a process is gone: less, or more, than the session timeout."""
@@ -127,7 +128,6 @@ class Supervisor:
             process.go_on()
 
     def _gone(self, process: Process) -> None:
-        self.net.loop.keep_all()
         self.disturbed.append((self.net.loop.time(), process))
         self.kafka.lost_sight_of(process)
 

@@ -72,15 +72,16 @@ def current() -> Process | None:
 class Turn(asyncio.TimerHandle):
     """One callback that is due at a time."""
 
-    __slots__ = ("call", "process")
+    __slots__ = ("at", "call", "context", "process")
 
     def __init__(
         self, at: float, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
     ) -> None:
         # Not the parent's constructor, which asks the loop for its debug mode at every turn.
-        self._when, self._cancelled = at, False
-        self._context = context if context is not None else contextvars.copy_context()
-        self.process = self._context.get(_PROCESS)
+        self.at = self._when = at
+        self._cancelled = False
+        self.context = contextvars.copy_context() if context is None else context
+        self.process = self.context.get(_PROCESS)
         self.call = (callback, *args)
 
     def cancel(self) -> None:
@@ -89,9 +90,6 @@ class Turn(asyncio.TimerHandle):
 
     def cancelled(self) -> bool:
         return self._cancelled
-
-    def take(self) -> None:
-        self._context.run(*self.call)
 
 
 def _nothing() -> None:
@@ -107,7 +105,9 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._timers: list[tuple[float, int, Turn]] = []
         self._numbers = count()
         self._stopping = self._burying = False
-        self._kept: set[asyncio.Task[Any]] = set()
+        self._tasks: list[asyncio.Task[Any]] = []
+        """Held, because those of a dead process wait for what never comes, and nobody else knows them. Collected as
+        garbage, their `finally` blocks would run."""
         self.turns = 0
         self.complaints: list[str] = []
         """What asyncio had to say of tasks whose error nobody has read: bugs."""
@@ -126,25 +126,25 @@ class SimLoop(asyncio.AbstractEventLoop):
     def create_future(self) -> "asyncio.Future[Any]":
         return asyncio.Future(loop=self)
 
-    def create_task(
-        self, coro: Any, *, name: str | None = None, context: Context | None = None
-    ) -> "asyncio.Task[Any]":
-        return asyncio.Task(coro, loop=self, name=name or "", context=context)
+    def create_task(self, coro: Any, *, name: str | None = None, context: Context | None = None) -> "asyncio.Task[Any]":
+        task = asyncio.Task(coro, loop=self, name=name or "", context=context)
+        self._tasks.append(task)
+        return task
 
-    def call_soon(
-        self, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
-    ) -> Turn:
+    def call_soon(self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None) -> Turn:
         turn = Turn(self._now, callback, args, context)
         self._ready.append(turn)
         return turn
 
     def call_later(
-        self, delay: float, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, delay: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> Turn:
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        turn = Turn(self._now + delay, callback, args, context)
+        heappush(self._timers, (turn.at, next(self._numbers), turn))
+        return turn
 
     def call_at(
-        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> Turn:
         turn = Turn(when, callback, args, context)
         heappush(self._timers, (when, next(self._numbers), turn))
@@ -159,10 +159,9 @@ class SimLoop(asyncio.AbstractEventLoop):
     def requeue(self, turns: list[Turn]) -> None:
         self._ready.extend(turns)
 
-    def keep_all(self) -> None:
-        """Hold on to every task there is: those of a dead process wait for what never comes, and nobody else knows
-        them. Collected as garbage, their `finally` blocks would run."""
-        self._kept.update(asyncio.all_tasks(self))
+    def forget_ended(self) -> None:
+        """Let go of the tasks that have ended: those whose error nobody has read complain."""
+        self._tasks = [task for task in self._tasks if not task.done()]
 
     def stop(self) -> None:
         self._stopping = True
@@ -183,10 +182,10 @@ class SimLoop(asyncio.AbstractEventLoop):
         events._set_running_loop(self)  # pyright: ignore[reportPrivateUsage] - as above
         try:
             for _ in range(_FUNERALS):
-                tasks = asyncio.all_tasks(self)
-                if not tasks:
+                self.forget_ended()
+                if not self._tasks:
                     return
-                for task in tasks:
+                for task in self._tasks:
                     task.cancel()
                 for process in processes:
                     self.requeue(process.held)
@@ -194,7 +193,7 @@ class SimLoop(asyncio.AbstractEventLoop):
                 self._take_ready()
         finally:
             events._set_running_loop(None)  # pyright: ignore[reportPrivateUsage] - as above
-        raise AssertionError(f"these tasks do not end: {asyncio.all_tasks(self)}")
+        raise AssertionError(f"these tasks do not end: {self._tasks}")
 
     def _wind(self, until: float) -> bool:
         """Go on to the next time at which something is due; False when there is none before `until`."""
@@ -214,6 +213,6 @@ class SimLoop(asyncio.AbstractEventLoop):
             process = turn.process
             self.turns += 1
             if process is None or process.state is State.RUNNING or self._burying:
-                turn.take()
+                turn.context.run(*turn.call)
             else:
                 process.held.append(turn)

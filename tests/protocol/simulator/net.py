@@ -6,7 +6,7 @@ it, between it and the answer, stand still for long, or be told that the connect
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any, TypeVar
 
@@ -29,9 +29,11 @@ KERNEL = Context()
 class Server:
     """Something that can be out of reach."""
 
-    def __init__(self, name: str, cut: Cut) -> None:
+    def __init__(self, name: str, cut: Cut, *, exposure: float = 1.0) -> None:
         self.name = name
         self.cut = cut
+        self.exposure = exposure
+        """How much likelier a fault is at a call to it than at others."""
         self.away = False
         self.troubled = False
         """Whether any call to it has ever failed."""
@@ -47,6 +49,8 @@ class Net:
         self.fault_share = 0.0
         """How likely a fault is at each call."""
         self.faults_left = 0
+        self.aim = ""
+        """How the names of the processes begin to whose calls they happen."""
         self.over = False
         """Whether the schedule is over: nobody answers any more."""
         self._unanswered: list[asyncio.Future[Any]] = []
@@ -77,11 +81,16 @@ class Net:
         process = current()
         answer: asyncio.Future[Any] = self.loop.create_future()
         delay = self.chance.latency()
-        if process is not None and self.faults_left and self.chance.happens(self.fault_share):
+        if process is not None and self._goes_wrong(process, server):
             await self._fault(process, server, effect, answer, delay)
         else:
             self.loop.call_later(delay, self._serve, server, effect, answer, context=KERNEL)
         return await answer
+
+    def _goes_wrong(self, process: Process, server: Server) -> bool:
+        if not self.faults_left or not process.name.startswith(self.aim):
+            return False
+        return self.chance.happens(self.fault_share * server.exposure)
 
     async def _fault(
         self, process: Process, server: Server, effect: Effect, answer: "asyncio.Future[Any]", delay: float
@@ -134,11 +143,9 @@ class Net:
         except Exception as error:  # noqa: BLE001 - whatever the server says, its caller hears
             _fail(answer, error)
             return
-        if isinstance(found, Coroutine):
-            work: Coroutine[Any, Any, Any] = found
-            self.loop.create_task(work, context=KERNEL.copy()).add_done_callback(
-                lambda task: _pass_on(task, answer), context=KERNEL
-            )
+        if asyncio.iscoroutine(found):
+            work = self.loop.create_task(found, context=KERNEL.copy())
+            work.add_done_callback(lambda done: _pass_on(done, answer), context=KERNEL)
         elif not answer.done():
             answer.set_result(found)
 

@@ -50,7 +50,7 @@ class Postgres:
 
     def __init__(self, net: Net) -> None:
         self.net = net
-        self.server = Server("postgres", lambda: ConnectionCut())
+        self.server = Server("postgres", ConnectionCut, exposure=2)
         self.gradual = False
         """Whether statements that are running now let others come between their rows."""
         self._holders: dict[Hashable, Transaction] = {}

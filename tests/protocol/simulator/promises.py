@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator
 from typing import Final
 from uuid import UUID
 
-from allweather.contracts import headers, ids, topics
-from allweather.contracts.records import EventType
-from allweather.messaging import Record
-from allweather.router.routing import ATTEMPTS_A_GROUP, ATTEMPTS_AN_EPISODE
-from allweather.router.steps import OUTCOME
 from simulator.evidence import Evidence, answers, subject, told
 from simulator.settings import TENANT
 from simulator.vendors import Call
 from simulator.witness import Violation
+
+from allweather.contracts import headers, ids, topics
+from allweather.contracts.records import EventType
+from allweather.router.routing import ATTEMPTS_A_GROUP, ATTEMPTS_AN_EPISODE
+from allweather.router.steps import OUTCOME
 
 SETTLE_GRACE_MS: Final = 60_000
 """After the last fault: a session (15 s) and a lease (15 s) lapse one after the other, a fleet is missed (10 s), and
@@ -90,7 +90,7 @@ def nothing_is_left_waiting(e: Evidence) -> Breaches:
 
 
 def calls_are_bounded(e: Evidence) -> Breaches:
-    """P4, R3: so many attempts an episode and a group are called; R5: none twice, unless a worker or Redis was unwell."""
+    """P4, R3: so many attempts an episode and a group; R5: none is called twice, unless a worker or Redis was unwell."""
     most, most_of_group = ATTEMPTS
     called: defaultdict[tuple[UUID, int], dict[str, Call]] = defaultdict(dict)
     for call in e.calls:
@@ -154,5 +154,3 @@ PROOFS: Final[dict[str, Callable[[Evidence], Breaches]]] = {
 def broken(evidence: Evidence) -> list[Violation]:
     """Every promise that the evidence shows to be broken."""
     return [Violation(rule, what) for rule, proof in PROOFS.items() for what in proof(evidence)]
-
-

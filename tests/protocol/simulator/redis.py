@@ -15,7 +15,7 @@ class RedisServer:
 
     def __init__(self, net: Net) -> None:
         self.net = net
-        self.server = Server("redis", lambda: RedisConnectionError("the connection broke"))
+        self.server = Server("redis", lambda: RedisConnectionError("it broke"), exposure=0.3)
         self.version = 0
         """How often a hash has changed."""
         self._values: dict[str, tuple[bytes, float]] = {}

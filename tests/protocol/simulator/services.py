@@ -205,7 +205,9 @@ class Services:
         return SimBroker(self.servers.kafka, host.process, host.slot)
 
     def _redis(self, clock: Clock) -> RedisGuard:
-        client = cast("Any", SimRedis(self.servers.redis))  # the commands that are used, not the hundreds that there are
+        client = cast(
+            "Any", SimRedis(self.servers.redis)
+        )  # the commands that are used, not the hundreds that there are
         return RedisGuard(client, clock=clock)
 
     def _fleet(self, host: Host, broker: SimBroker, board: HealthBoard) -> Fleet:
@@ -246,7 +248,7 @@ async def _turning(host: Host, net: Net, chores: Mapping[Turn, Due]) -> None:
     """As `router.loops.turning` does for each by itself; but turns that would find nothing to do are left out."""
     under_way: dict[Turn, asyncio.Task[None]] = {}
     while not host.stopping.is_set():
-        await asyncio.sleep(net.chance.between(0.5, 2.5))
+        await asyncio.sleep(net.chance.between(0.3, 2))
         for turn, due in chores.items():
             running = under_way.get(turn)
             if due() and (running is None or running.done()):

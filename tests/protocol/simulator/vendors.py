@@ -31,7 +31,7 @@ WELL: Mood = {None: 1.0}
 FLAKY: Mood = {None: 0.5, FailureKind.UNAVAILABLE: 0.3, FailureKind.RATE_LIMITED: 0.15, FailureKind.INTERRUPTED: 0.05}
 DOWN: Mood = {FailureKind.UNAVAILABLE: 0.9, FailureKind.RATE_LIMITED: 0.1}
 ODD: Mood = {None: 0.3} | {kind: 0.7 / 7 for kind in FailureKind if kind.is_attempt and kind != FailureKind.UNAVAILABLE}
-MOODS = ((WELL, 0.4), (FLAKY, 0.2), (DOWN, 0.25), (ODD, 0.15))
+MOODS = ((WELL, 0.3), (FLAKY, 0.15), (DOWN, 0.4), (ODD, 0.15))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Vendors:
         self.net = net
         self.calls: list[Call] = []
         self.moods: dict[str, Mood] = dict.fromkeys(vendors, WELL)
-        self._servers = {vendor: Server(vendor, OSError) for vendor in vendors}
+        self._servers = {vendor: Server(vendor, OSError, exposure=2) for vendor in vendors}
 
     async def call(self, call: Call) -> tuple[str, FailureKind | None]:
         """The id of the call, and how it ends; the caller may not live to hear it."""
@@ -65,7 +65,7 @@ class Vendors:
         call_id = f"call-{len(self.calls)}"
         kind = chance.weighted(tuple(self.moods[call.deployment.vendor].items()))
         self.net.note("vendor call", call.deployment.id, call.request_id, call.n)
-        if chance.happens(0.3):
+        if chance.happens(0.12):
             await asyncio.sleep(chance.between(0.05, 25))
         try:
             return await self.net.call(self._servers[call.deployment.vendor], lambda: (call_id, kind))

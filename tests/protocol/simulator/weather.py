@@ -1,12 +1,14 @@
 """What goes wrong beside single calls: servers away, memberships lost, clocks set, vendors and whole fleets down."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from simulator.climate import Climate
 from simulator.hosts import Slot, Supervisor
 from simulator.kafka import Kafka
 from simulator.net import Net, Server
 from simulator.redis import RedisServer
-from simulator.vendors import MOODS, WELL, Vendors
+from simulator.vendors import DOWN, MOODS, WELL, Mood, Vendors
 
 OUTAGES_S = (0.5, 4.0, 20.0, 45.0)
 CLOCK_JUMPS_MS = (-20_000, -2_000, 2_000, 20_000)
@@ -23,28 +25,33 @@ class Weather:
     vendors: Vendors
     supervisor: Supervisor
 
-    def plan(self, until: float) -> None:
-        """Let it come; from `until` on `clear` must be called."""
+    def plan(self, climate: Climate, until: float) -> None:
+        """Let it come; at `until` it must be cleared."""
         chance = self.net.chance
+        self.net.fault_share = chance.one_of(climate.fault_shares)
+        self.net.faults_left, self.net.aim = chance.number(climate.faults), climate.aim
+        recovery = until * chance.between(*climate.outage)
         for vendor in self.vendors.moods:
-            self._changing_moods(vendor, until)
-        if chance.happens(0.25):
-            return  # vendors apart, and single calls, nothing happens
-        for trouble, likely in (
-            (self._kafka_away, 0.2),
-            (self._postgres_away, 0.2),
-            (self._redis_away, 0.2),
-            (self._redis_loses, 0.1),
-            (self._membership_lost, 0.35),
-            (self._membership_lost, 0.35),
-            (self._clock_set, 0.15),
-            (self._asked_to_stop, 0.25),
-            (self._killed, 0.25),
-            (self._stalled, 0.25),
-            (self._fleet_gone, 0.08),
-        ):
+            self._mood(vendor, DOWN)
+            self._changing_moods(vendor, recovery, until)
+        troubles = self._troubles()
+        for name, likely in climate.troubles.items():
             if chance.happens(likely):
-                self.net.later(chance.between(0, until), trouble)
+                self.net.later(chance.between(0, until), troubles[name])
+
+    def _troubles(self) -> Mapping[str, Callable[[], None]]:
+        return {
+            "kafka away": self._kafka_away,
+            "postgres away": lambda: self._away(self.postgres),
+            "redis away": lambda: self._away(self.redis.server),
+            "redis loses everything": self._redis_loses,
+            "membership lost": self._membership_lost,
+            "clock set": self._clock_set,
+            "asked to stop": self._asked_to_stop,
+            "killed": self._killed,
+            "stalled": self._stalled,
+            "fleet gone": self._fleet_gone,
+        }
 
     def clear(self) -> None:
         """The vendors are well, the servers are there."""
@@ -54,26 +61,21 @@ class Weather:
         self.postgres.away = self.redis.server.away = False
         self.kafka.come_back()
 
-    def _changing_moods(self, vendor: str, until: float) -> None:
-        chance, at = self.net.chance, 0.0
+    def _changing_moods(self, vendor: str, at: float, until: float) -> None:
+        """All vendors are down until `at`, then each has its own moods."""
+        chance = self.net.chance
         while at < until:
             self.net.later(at, self._mood, vendor, chance.weighted(MOODS))
-            at += chance.between(3, 60)
+            at += chance.between(2, 20)
 
-    def _mood(self, vendor: str, mood: object) -> None:
+    def _mood(self, vendor: str, mood: Mood) -> None:
         if not self.supervisor.calm:
-            self.vendors.moods[vendor] = mood  # pyright: ignore[reportArgumentType]
+            self.vendors.moods[vendor] = mood
 
     def _kafka_away(self) -> None:
         self.net.note("kafka away")
         self.kafka.go_away()
         self.net.later(self.net.chance.one_of(OUTAGES_S), self.kafka.come_back)
-
-    def _postgres_away(self) -> None:
-        self._away(self.postgres)
-
-    def _redis_away(self) -> None:
-        self._away(self.redis.server)
 
     def _away(self, server: Server) -> None:
         self.net.note(f"{server.name} away")
@@ -125,5 +127,3 @@ class Weather:
 
 def _back(server: Server) -> None:
     server.away = False
-
-

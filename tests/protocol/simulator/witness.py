@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Collection, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
-from allweather.contracts import headers, topics
-from allweather.contracts.records import EventType
+from allweather.contracts import topics
 from allweather.messaging import BatchHandler, Message, Outputs, Record
 from allweather.router.handlers import Steps
 from allweather.router.parking import Parking
@@ -24,8 +23,17 @@ class Violation:
         return f"{self.rule}: {self.what}"
 
 
-_OVER: ContextVar[set[UUID] | None] = ContextVar("over", default=None)
-"""Requests whose outcome the batch at hand has seen."""
+@dataclass(slots=True)
+class _Batch:
+    """What the batch at hand has seen and done."""
+
+    over: set[UUID] = field(default_factory=set[UUID])
+    """Requests whose outcome was there when it decided."""
+    settled: set[UUID] = field(default_factory=set[UUID])
+    """Requests that it settles itself."""
+
+
+_BATCH: ContextVar[_Batch | None] = ContextVar("batch", default=None)
 
 
 class Witness:
@@ -47,27 +55,27 @@ class Witness:
 
         async def handle(records: Sequence[Record]) -> Outputs:
             self._say("handles", *(f"{r.topic.split('.')[2]}/{r.partition}/{r.offset}" for r in records))
-            over: set[UUID] = set()
-            token = _OVER.set(over)
+            batch = _Batch()
+            token = _BATCH.set(batch)
             try:
                 outputs = await handler(records)
             finally:
-                _OVER.reset(token)
-            self._check(outputs.messages, over)
+                _BATCH.reset(token)
+            self._check(outputs.messages, batch)
             return outputs
 
         return handle
 
-    def _check(self, messages: Sequence[Message], over: Collection[UUID]) -> None:
+    def _check(self, messages: Sequence[Message], batch: _Batch) -> None:
         going_on = {m.key for m in messages if m.topic == topics.PARKED or m.topic.startswith("ai.internal.dispatch.")}
         if not going_on:
             return
-        for request in over:
+        for request in batch.over:
             if str(request).encode() in going_on:
                 self.saw("R1", f"{request} went on though its outcome had been seen")
-        for message in messages:
-            if message.key in going_on and (headers.CE_TYPE, EventType.SETTLED.encode()) in message.headers:
-                self.saw("R2", f"{(message.key or b'').decode()} was settled and went on in the same batch")
+        for request in batch.settled:
+            if str(request).encode() in going_on:
+                self.saw("R2", f"{request} was settled and went on in the same batch")
 
 
 class _Reading:
@@ -77,12 +85,17 @@ class _Reading:
 
     async def load(self, keys: Collection[Key]) -> dict[Key, Row]:
         rows = await self._steps.load(keys)
-        over = _OVER.get()
-        if over is not None:
-            over.update(request for request, position in rows if position == OUTCOME_POSITION)
+        batch = _BATCH.get()
+        # Who looks for outcomes only has decided already, and wants to answer others.
+        if batch is not None and any(position != OUTCOME_POSITION for _, position in keys):
+            batch.over.update(request for request, position in rows if position == OUTCOME_POSITION)
         return rows
 
     async def take(
         self, rows: Collection[Row], parkings: Collection[Parking] = (), unpark: Collection[UUID] = ()
     ) -> set[Key]:
-        return await self._steps.take(rows, parkings, unpark)
+        taken = await self._steps.take(rows, parkings, unpark)
+        batch = _BATCH.get()
+        if batch is not None:
+            batch.settled.update(request for request, position in taken if position == OUTCOME_POSITION)
+        return taken

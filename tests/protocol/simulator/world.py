@@ -3,18 +3,15 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
-from allweather.contracts import topics
-from allweather.contracts.config import Configuration
-from allweather.messaging import Record
-from allweather.router.adapters.fleet import worker_group
-from allweather.router.steps import OUTCOME_POSITION
-from allweather.runtime.payloads import MemoryPayloads
 from simulator import promises
 from simulator.chance import Chance
 from simulator.clients import Act, Submission, acts
+from simulator.climate import CLIMATES, Climate
 from simulator.commits import Commits
 from simulator.evidence import Evidence
 from simulator.hosts import HostClock, Slot, Supervisor
@@ -31,13 +28,31 @@ from simulator.vendors import Vendors
 from simulator.weather import Weather
 from simulator.witness import Violation, Witness
 
+from allweather.contracts import headers, topics
+from allweather.contracts.config import Configuration
+from allweather.contracts.records import Settled
+from allweather.messaging import Record
+from allweather.router.adapters.fleet import worker_group
+from allweather.router.steps import OUTCOME_POSITION
+from allweather.runtime.payloads import MemoryPayloads
+
 PATIENCE_S = 500.0
 """How long after the storm everything must be over: the longest deadline (300 s), and then some."""
 LOOK_EVERY_S = 1.0
-STORMS_S = (((2, 12), 0.4), ((12, 30), 0.35), ((30, 60), 0.25))
-FAULT_SHARES = (0.0, 0.01, 0.03, 0.06)
 
-Assembly = Callable[[Servers], Services]
+
+@dataclass(frozen=True)
+class Installation:
+    """What is simulated: the services as they are put together, and what may happen to them."""
+
+    services: Callable[[Servers], Services] = Services
+    climate: Climate | None = None
+    """One kind of schedules; None for all kinds."""
+    patched: Callable[[], AbstractContextManager[None]] = nullcontext
+    """What must hold while its schedules run."""
+
+
+WHOLE: Final = Installation()
 
 
 @dataclass(frozen=True)
@@ -55,8 +70,8 @@ class Report:
 class World:
     """Everything of one schedule."""
 
-    def __init__(self, seed: int, assembly: Assembly = Services, *, tracing: bool = False) -> None:
-        self.seed = seed
+    def __init__(self, seed: int, installation: Installation = WHOLE, *, tracing: bool = False) -> None:
+        self.seed, self.climate = seed, installation.climate
         self.chance = chance = Chance(seed)
         random.seed(seed)  # production's own jitter
         self.loop = SimLoop()
@@ -71,9 +86,7 @@ class World:
         self.vendors = Vendors(self.net, tuple(v.id for v in self.configuration.vendors))
         self.supervisor = Supervisor(self.net, self.kafka, self.postgres)
         self.net.crash, self.net.stall = self.supervisor.crash, self.supervisor.stall
-        self.weather = Weather(
-            self.net, self.kafka, self.postgres.server, self.redis, self.vendors, self.supervisor
-        )
+        self.weather = Weather(self.net, self.kafka, self.postgres.server, self.redis, self.vendors, self.supervisor)
         servers = Servers(
             self.net,
             self.configuration,
@@ -85,7 +98,7 @@ class World:
             MemoryPayloads(),
             self.witness,
         )
-        self.supervisor.slots = self._slots(assembly(servers))
+        self.supervisor.slots = self._slots(installation.services(servers))
         self.submissions: list[Submission] = []
         self.acts_left = 0
         if tracing:
@@ -94,29 +107,35 @@ class World:
     def run(self) -> Report:
         """The whole schedule: a time with faults, then calm until nothing is left to do."""
         chance = self.chance
-        storm = chance.between(*chance.weighted(STORMS_S))
-        self.net.fault_share = chance.one_of(FAULT_SHARES)
-        self.net.faults_left = chance.number(7)
-        planned = acts(chance, storm * 0.8)
+        climate = self.climate or chance.weighted(CLIMATES)
+        storm = chance.between(*chance.weighted(climate.storms_s))
+        planned = acts(chance, storm * 0.8, climate.deadlines_s)
         self.acts_left = len(planned)
         for act in planned:
             self.net.later(act.at, self._act, act)
         for slot in self.supervisor.slots:
             self.net.later(chance.between(0, 0.5), self.supervisor.start, slot)
-        self.weather.plan(storm)
+        self.weather.plan(climate, storm)
         self.net.later(storm, self._calm_down)
-        self.loop.run(storm + PATIENCE_S)
-        report = self._report(storm)
-        self.supervisor.bury()
-        return report
+        try:
+            self.loop.run(storm + PATIENCE_S)
+            self.loop.forget_ended()
+            return self._report(storm)
+        finally:
+            self.supervisor.bury()
 
     def _slots(self, services: Services) -> list[Slot]:
-        mains = [("policy", 1, services.policy), ("router", self.chance.weighted(((1, 0.2), (2, 0.8))), services.router)]
+        mains = [
+            ("policy", 1, services.policy),
+            ("router", self.chance.weighted(((1, 0.2), (2, 0.8))), services.router),
+        ]
         for vendor in self.configuration.vendors:
             count = self.chance.weighted(((1, 0.7), (2, 0.3)))
             mains.append((worker_group(vendor.id), count, partial(services.worker, vendor=vendor.id)))
         return [
-            Slot(f"{name}-{number}", main, HostClock(self.loop)) for name, count, main in mains for number in range(count)
+            Slot(f"{name}-{number}", main, HostClock(self.loop))
+            for name, count, main in mains
+            for number in range(count)
         ]
 
     def _act(self, act: Act) -> None:
@@ -163,9 +182,22 @@ class World:
             calm_ms=self.truth.now_ms() - round((lasted - storm) * 1000),
         )
         violations = [*self.witness.violations, *promises.broken(evidence), *self._stuck(), *self._bugs()]
-        for row in self.tables.steps.values():
-            self.net.seen[f"step {row.step.split('-')[0]}"] += 1
+        self._count()
         return Report(self.seed, violations, self.net.seen, self.net.trace or (), self.loop.turns, lasted)
+
+    def _count(self) -> None:
+        """What was seen of the life cycle, for the coverage of many schedules."""
+        seen, known = self.net.seen, set[str]()
+        for row in self.tables.steps.values():
+            seen[f"step: {row.step.split('-')[0]}"] += 1
+            if row.position == OUTCOME_POSITION:
+                seen[f"outcome: {Settled.model_validate_json(row.decision).outcome}"] += 1
+        for records in self.topics.records.values():
+            for record in records:
+                event = record.text(headers.CE_ID) or ""
+                kind = (record.text(headers.CE_TYPE) or "ai.request.submitted").removeprefix("ai.request.")
+                seen[f"record: {kind}{' again' if event in known else ''}"] += 1
+                known.add(event)
 
     def _stuck(self) -> list[Violation]:
         lagging = [group for group, read in self._groups() if not self.kafka.drained(group, read)]
@@ -180,7 +212,5 @@ class World:
 
 def told_as(record: Record) -> str:
     """A record in a few words."""
-    kind = (record.text("ce_type") or "request").removeprefix("ai.request.")
+    kind = (record.text(headers.CE_TYPE) or "request").removeprefix("ai.request.")
     return f"{kind} {(record.key or b'').decode()[:8]}"
-
-

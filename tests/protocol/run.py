@@ -1,0 +1,92 @@
+"""Explore the protocol: `.venv/bin/python tests/protocol/run.py --schedules 100000 --seed 0 --workers 2`.
+
+A seed is a schedule: `--seed N --schedules 1 --trace` shows what happened in it, the same each time. With `--without`
+a rule is taken out, to see what it is good for.
+"""
+# ruff: noqa: T201 - a command prints
+
+import argparse
+import multiprocessing
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
+
+from simulator import climate
+from simulator.explore import Tally, explore, trace
+from simulator.removed import RULES
+from simulator.world import WHOLE, Installation, Report
+
+PORTION = 500
+CLIMATES = {"changeable": climate.CHANGEABLE, "outage": climate.OUTAGE, "fair": climate.FAIR}
+SHOWN = 3
+"""Failed schedules whose trace is printed."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Explore, print what was seen, and the schedules that broke a promise."""
+    given = _parsed(arguments)
+    seeds = range(given.seed, given.seed + given.schedules)
+    if given.trace:
+        for seed in seeds:
+            _show(trace(seed, _installation(given.without, given.climate)))
+        return 0
+    tally = Tally()
+    for portion in _portions(seeds, given.workers, given.without, given.climate):
+        tally.merge(portion)
+        print(f"\r{tally.schedules} schedules, {len(tally.failed)} failed", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    _summarize(tally, given.workers)
+    for report in tally.failed[:SHOWN]:
+        _show(trace(report.seed, _installation(given.without, given.climate)))
+    print("violations with the seeds:", *(report.seed for report in tally.failed) if tally.failed else ["none"])
+    return bool(tally.failed)
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--schedules", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0, help="the first one")
+    parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument("--climate", choices=sorted(CLIMATES), help="only this kind of schedule")
+    parser.add_argument("--without", choices=sorted(RULES), help="take this rule out")
+    parser.add_argument("--trace", action="store_true", help="show every event of every schedule")
+    return parser.parse_args(arguments)
+
+
+def _portions(seeds: range, workers: int, without: str | None, kind: str | None) -> Iterator[Tally]:
+    portions = [seeds[at : at + PORTION] for at in range(0, len(seeds), PORTION)]
+    if workers == 1:
+        yield from (_explored(portion, without, kind) for portion in portions)
+        return
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(_explored, portion, without, kind) for portion in portions]):
+            yield done.result()
+
+
+def _explored(seeds: range, without: str | None, kind: str | None) -> Tally:
+    return explore(seeds, _installation(without, kind))
+
+
+def _installation(without: str | None, kind: str | None) -> Installation:
+    installation = RULES[without] if without else WHOLE
+    return replace(installation, climate=CLIMATES[kind]) if kind else installation
+
+
+def _show(report: Report) -> None:
+    print(f"\n=== seed {report.seed}: {report.lasted_s:.0f} s, {len(report.violations)} violations")
+    print(*report.trace, sep="\n")
+    for violation in report.violations:
+        print(f"  {violation}")
+
+
+def _summarize(tally: Tally, workers: int) -> None:
+    rate = tally.schedules / tally.seconds
+    print(f"{tally.schedules} schedules, {rate:.0f} a second and core, {workers} at a time")
+    print(f"{tally.turns / tally.schedules:.0f} turns and {tally.virtual_s / tally.schedules:.0f} s each")
+    for what, count in sorted(tally.seen.items()):
+        print(f"  {count:9d}  {what}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
