@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -56,7 +57,7 @@ BODIES: list[Any] = [
     pytest.param(b"[1, 2]", "object", id="not an object"),
     pytest.param(b'{"model": "triage"}', "messages", id="no messages"),
     pytest.param(b'{"model": 7, "messages": []}', "model", id="model of a wrong type"),
-    pytest.param(b'{"model":' * 100_000 + b"1" + b"}" * 100_000, "model", id="nested deeply"),
+    pytest.param(b'{"model":' * 100_000 + b"1" + b"}" * 100_000, "nested|model", id="nested deeply"),
 ]
 
 
@@ -65,7 +66,7 @@ async def test_a_bad_body_over_http_is_a_400_that_says_why(content: bytes, says:
     response = await over_http(on, content)
 
     assert response.status_code == 400
-    assert says in error_of(response.content)["message"]
+    assert re.search(says, error_of(response.content)["message"])
 
 
 @pytest.mark.parametrize(("content", "says"), [*BODIES, pytest.param(None, "body", id="null value")])
@@ -75,7 +76,7 @@ async def test_a_bad_body_over_kafka_is_answered_with_the_same_error(
     answer = await over_kafka(on, content)
 
     assert answer.text(headers.OUTCOME) == "invalid"
-    assert says in error_of(answer.value)["message"]
+    assert re.search(says, error_of(answer.value)["message"])
 
 
 async def test_an_unknown_model_is_a_404_that_lists_what_there_is(on: Stage) -> None:

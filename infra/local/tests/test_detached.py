@@ -86,7 +86,9 @@ def test_status_sees_a_process_that_no_longer_answers(valkey_only: LocalSettings
 def test_down_ends_what_a_killed_supervisor_left_behind(valkey_only: LocalSettings) -> None:
     up(valkey_only)
     url = detached.status(valkey_only)["redis"]
-    supervisor(valkey_only).kill()
+    killed = supervisor(valkey_only)
+    killed.kill()
+    killed.wait(10)
 
     assert detached.down(valkey_only)
 

@@ -1,5 +1,6 @@
 import os
 import pwd
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,15 @@ TOPICS = REPOSITORY / "infra" / "kafka" / "topics.yaml"
 CONFIG = REPOSITORY / "config"
 
 
-async def test_topics_are_made_once_for_every_tenant(kafka_bootstrap: str) -> None:
+async def test_topics_are_made_once_for_every_tenant(kafka_bootstrap: str, tmp_path: Path) -> None:
+    shutil.copytree(CONFIG, tmp_path / "config")
+    with (tmp_path / "config" / "tenants.yaml").open("a") as tenants:
+        tenants.write("  - id: only-here\n")
     said: list[str] = []
 
-    await provision(kafka_bootstrap, TOPICS, CONFIG, said.append)
+    await provision(kafka_bootstrap, TOPICS, tmp_path / "config", said.append)
     again: list[str] = []
-    await provision(kafka_bootstrap, TOPICS, CONFIG, again.append)
+    await provision(kafka_bootstrap, TOPICS, tmp_path / "config", again.append)
 
     assert any(line.startswith("made ") for line in said)
     assert not any(line.startswith("made ") for line in again)

@@ -62,7 +62,9 @@ async def test_sigkill_loses_no_recorded_call(tmp_path: Path) -> None:
                 await http.post(CHAT, headers={"authorization": "Bearer k"}, content=BODY)
         process.kill()
 
-    assert [record.status for record in read_log(log).values()] == [200] * 5
+    *answered, last = [record.status for record in read_log(log).values()]
+    assert answered == [200] * 4
+    assert last in (200, None), "its answer was sent; that it ended may not have been noted yet"
 
 
 @pytest.mark.parametrize(

@@ -282,7 +282,8 @@ async def test_refusal_is_a_failure_and_an_answer(bench: Bench, vendor: str, str
 async def test_prompt_over_the_context_window_is_too_long(bench: Bench, vendor: str) -> None:
     body = {"model": "triage", "messages": [{"role": "user", "content": "leak " * 1_400_000}]}
 
-    ended, _ = await bench.worker(vendor).attempt(dispatch_record(DEPLOYMENTS[vendor], body))
+    record = dispatch_record(DEPLOYMENTS[vendor], body, first_token_timeout_ms=30_000)
+    ended, _ = await bench.worker(vendor).attempt(record)
 
     assert ended.failure is FailureKind.TOO_LONG, ended.message
 

@@ -1,15 +1,13 @@
 """The topics of the local brokers, for every tenant and vendor of the configuration."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from allweather.contracts import config
 from allweather.local.errors import PreparationFailed
 from allweather.messaging import topics
 from allweather.messaging.errors import MessagingError
-
-_HEARD_WITHIN = 20.0
 
 
 async def provision(bootstrap: str, topics_file: Path, config_dir: Path, report: Callable[[str], None]) -> None:
@@ -19,20 +17,10 @@ async def provision(bootstrap: str, topics_file: Path, config_dir: Path, report:
         provisioned = await topics.provision(bootstrap, wanted)
         if provisioned.created:
             report(f"made {len(provisioned.created)} topics")
-        for difference in await _settled(bootstrap, wanted):
+        for difference in provisioned.differences:
             report(f"left as it is: {difference}")
-    except (MessagingError, TimeoutError) as problem:
-        raise PreparationFailed(f"topics: {problem or 'the brokers do not hear of them'}") from problem
-
-
-async def _settled(bootstrap: str, wanted: Sequence[topics.Topic]) -> tuple[topics.Difference, ...]:
-    """What is otherwise, once the brokers have heard of every new topic from the controller."""
-    async with asyncio.timeout(_HEARD_WITHIN):
-        while True:
-            found = await topics.differences(bootstrap, wanted)
-            if all(difference.kind != "missing" for difference in found):
-                return found
-            await asyncio.sleep(0.05)
+    except MessagingError as problem:
+        raise PreparationFailed(f"topics: {problem}") from problem
 
 
 def _wanted(topics_file: Path, config_dir: Path) -> tuple[topics.Topic, ...]:

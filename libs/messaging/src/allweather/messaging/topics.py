@@ -1,5 +1,7 @@
 """The topics as a file describes them, and as the brokers have them."""
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +17,7 @@ from allweather.messaging.kafka.settings import Connection
 from allweather.messaging.lanes import DEAD_LETTER_ROOM
 
 _OURS = "ai."
+_HEARD_WITHIN_S = 20.0
 _TENANT = "{tenant}"
 _VENDOR = "{vendor}"
 _SIZE = "max.message.bytes"
@@ -106,11 +109,14 @@ def _filled(template: str, tenants: Collection[str], vendors: Collection[str]) -
 
 
 async def provision(bootstrap: str, topics: Sequence[Topic]) -> Provisioned:
-    """Make the topics that are missing, and report what is otherwise different."""
+    """Make the topics that are missing, and report what is otherwise different.
+
+    Returns when the brokers have heard of every new topic from the controller, which may take them a moment.
+    """
     async with _admin(bootstrap) as admin:
         existing, brokers = await admin.partitions(), await admin.brokers()
         created = [topic.name for topic in topics if topic.name not in existing and await _make(admin, topic, brokers)]
-        return Provisioned(tuple(created), await _differences(admin, topics))
+        return Provisioned(tuple(created), await _heard(admin, topics))
 
 
 async def differences(bootstrap: str, topics: Sequence[Topic]) -> tuple[Difference, ...]:
@@ -135,6 +141,16 @@ async def _make(admin: AdminClient, topic: Topic, brokers: int) -> bool:
     # On one machine there are fewer brokers than copies that are wanted elsewhere.
     replicas = min(topic.replication_factor, brokers)
     return await admin.create(topic.name, topic.partitions, replicas, topic.config)
+
+
+async def _heard(admin: AdminClient, topics: Sequence[Topic]) -> tuple[Difference, ...]:
+    """The differences once no topic is missing; with those that still are when the time for that is up."""
+    deadline = time.monotonic() + _HEARD_WITHIN_S
+    while True:
+        found = await _differences(admin, topics)
+        if all(each.kind != "missing" for each in found) or time.monotonic() > deadline:
+            return found
+        await asyncio.sleep(0.05)
 
 
 async def _differences(admin: AdminClient, topics: Sequence[Topic]) -> tuple[Difference, ...]:
