@@ -4,8 +4,7 @@ aiokafka's types say little, so its objects are `Any` here and our own types beg
 """
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, codec
@@ -28,7 +27,7 @@ from aiokafka.protocol.fetch import FetchRequest
 
 from allweather.messaging.kafka.settings import CLOSE_TIMEOUT, MEMBER, PRODUCER, READER, Connection
 from allweather.messaging.ports import Committed
-from allweather.messaging.tasks import cancel
+from allweather.messaging.tasks import cancel, heard
 from allweather.messaging.types import Message, Record, TopicPartition
 
 ClientError: Final = (KafkaError, TimeoutError, LookupError)
@@ -246,24 +245,18 @@ class ConsumerClient:
 
     async def close(self) -> None:
         """Leave the group and close. A consumer that cannot, because it hangs itself, is taken apart."""
-        stopping = asyncio.ensure_future(self._consumer.stop())
-        try:
-            await asyncio.wait({stopping}, timeout=CLOSE_TIMEOUT)
-        finally:
-            # Its end can also be a cancellation that nobody asked for, out of a task that had no turn yet.
-            if not stopping.done() or stopping.cancelled() or stopping.exception():
-                await cancel(stopping)
-                await self._take_apart()
+        if not await _try(self._consumer.stop()):
+            await self._take_apart()
 
     discard = close
 
     async def _take_apart(self) -> None:
         # aiokafka has no way to close a consumer whose coordination waits for an answer that never comes.
         coordinator, fetcher = self._consumer._coordinator, self._consumer._fetcher
-        tasks = [getattr(coordinator, name, None) for name in _COORDINATOR_TASKS] + [
-            getattr(fetcher, "_fetch_task", None)
-        ]
+        tasks = [getattr(coordinator, name, None) for name in _COORDINATOR_TASKS]
         await cancel(*(task for task in tasks if task is not None and not task.done()))
+        if fetcher is not None:
+            await _try(fetcher.close())
         if coordinator is not None and hasattr(coordinator, "_maybe_leave_group"):
             await _try(coordinator._maybe_leave_group())
         await _try(self._consumer._client.close())
@@ -349,11 +342,19 @@ _CODECS: Final[dict[int, Callable[[Any], Any]]] = {
 }
 
 
-async def _try(ending: Awaitable[Any]) -> None:
-    """The last words to a broker that may be gone."""
-    with contextlib.suppress(*ClientError):
-        async with asyncio.timeout(CLOSE_TIMEOUT):
-            await ending
+async def _try(ending: Coroutine[Any, Any, Any]) -> bool:
+    """The last words to a broker that may be gone. Whether they were said in time.
+
+    As a task of its own: a closing of aiokafka's can also end by a cancellation that nobody asked for, out of one of
+    its tasks that had no turn yet.
+    """
+    task = asyncio.create_task(ending)
+    task.add_done_callback(heard)
+    try:
+        await asyncio.wait({task}, timeout=CLOSE_TIMEOUT)
+    finally:
+        task.cancel()
+    return task.done() and not task.cancelled() and task.exception() is None
 
 
 def _own(offsets: Mapping[Any, int]) -> dict[TopicPartition, int]:
