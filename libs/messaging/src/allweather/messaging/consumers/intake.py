@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Collection
+from contextlib import suppress
 
 from allweather.messaging.ports import Membership
 from allweather.messaging.progress import Progress
@@ -101,10 +102,10 @@ class Intake:
 
     async def _wait_for_room(self, membership: Membership) -> None:
         self._room.clear()
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
                 await self._room.wait()
-        except TimeoutError:
+        if self._full:  # asked, not concluded from the timeout: both can come at the same moment
             membership.pause(self._partitions)
             self._paused = True
 
