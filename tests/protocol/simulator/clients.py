@@ -11,10 +11,12 @@ from simulator.settings import PARTITIONS, SECRET, SIDE_TOPIC, TENANT
 from allweather.contracts import headers, ids, topics
 from allweather.contracts.ids import DoorAddress
 from allweather.contracts.model import digest
+from allweather.contracts.records import EventType
 from allweather.ingest.cancellation import cancelled
 from allweather.messaging import Message
 
 BODY: Final = b'{"model":"triage","messages":[{"role":"user","content":"%s"}]}'
+POISON: Final = b"no record of ours"
 SPOILED: Final = (b"no json", b'{"model":"nobody"}', b'{"model":"triage"}', b"")
 
 
@@ -23,14 +25,11 @@ class Submission:
     """One record on the request topic."""
 
     key: str
+    request_id: UUID
     body: bytes
     message: Message
     reply_topic: str
     correlation: bytes
-
-    @property
-    def request_id(self) -> UUID:
-        return ids.request_id(TENANT, self.key)
 
     @property
     def body_digest(self) -> str:
@@ -44,12 +43,16 @@ class Act:
     at: float
     submission: Submission | None = None
     cancels: UUID | None = None
+    poisons: UUID | None = None
+    """A broken record about this request gets among the results: a bad deployment of somebody's."""
 
     def message(self, now_ms: int) -> Message:
         if self.submission is not None:
             return self.submission.message
-        assert self.cancels is not None
-        return cancelled(self.cancels, TENANT, now_ms)
+        if self.cancels is not None:
+            return cancelled(self.cancels, TENANT, now_ms)
+        assert self.poisons is not None
+        return _poison(self.poisons)
 
 
 def acts(chance: Chance, until: float, deadlines_s: Weights) -> list[Act]:
@@ -63,7 +66,19 @@ def acts(chance: Chance, until: float, deadlines_s: Weights) -> list[Act]:
         done += [Act(begun + chance.between(0, 20), _again(chance, first, n, deadlines_s)) for n in again]
         if chance.happens(0.15):
             done.append(Act(max(0.0, begun + chance.between(-2, 20)), cancels=first.request_id))
+        if chance.happens(0.03):
+            done.append(Act(begun + chance.between(0, 10), poisons=first.request_id))
     return done
+
+
+def _poison(request: UUID) -> Message:
+    subject = str(request).encode()
+    said = {
+        headers.CE_SUBJECT: subject,
+        headers.CE_TENANT: TENANT.encode(),
+        headers.CE_TYPE: EventType.ATTEMPTED.encode(),
+    }
+    return Message(topics.RESULTS, POISON, subject, tuple(said.items()))
 
 
 def _body(chance: Chance, number: int) -> bytes:
@@ -104,4 +119,4 @@ def _submission(chance: Chance, key: str, body: bytes, again: int, deadlines_s: 
         case _:
             pass
     message = Message(topics.requests(TENANT), body, str(request).encode(), tuple(given.items()))
-    return Submission(key, body, message, reply_topic, correlation)
+    return Submission(key, request, body, message, reply_topic, correlation)

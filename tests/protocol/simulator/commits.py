@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from uuid import UUID
 
+from simulator.clients import POISON
 from simulator.evidence import subject, told
 from simulator.tables import Tables
 from simulator.topics import Topics
@@ -51,6 +52,8 @@ class Commits:
 
     def _decided(self, record: Record) -> bool:
         """Its step is taken and carried out; or it is another's; or it waits for the answer like others."""
+        if record.value == POISON:
+            return any(letter.value == POISON for letter in self._topics.of(topics.dead_letters(record.topic)))
         request, cause = subject(record), Cause(record.topic, record.partition, record.offset)
         rows = [row for row in self._rows(request) if row.cause == cause and row.decision]
         over = (request, OUTCOME_POSITION) in self._tables.steps

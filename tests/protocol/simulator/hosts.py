@@ -60,13 +60,11 @@ class Supervisor:
     disturbed: list[tuple[float, Process]] = field(default_factory=list[tuple[float, Process]])
     bugs: list[str] = field(default_factory=list[str])
     calm: bool = False
-    _lives: list[Process] = field(default_factory=list[Process])
 
     def start(self, slot: Slot) -> None:
         if slot.process is not None or slot.closed:
             return
         process = Process(self.net.loop, slot.name)
-        self._lives.append(process)
         slot.host = Host(process, slot.clock, slot.name, asyncio.Event())
         self.net.say("STARTED", slot.name)
         main = process.spawn(slot.main(slot.host))
@@ -114,13 +112,6 @@ class Supervisor:
                 self._go_on(slot.process)
             else:
                 self.start(slot)
-
-    def bury(self) -> None:
-        """End every life, when nothing matters any more."""
-        self.net.over = True
-        for process in self._lives:
-            process.kill()
-        self.net.loop.bury(self._lives)
 
     def _go_on(self, process: Process) -> None:
         if process.state is State.STOPPED:

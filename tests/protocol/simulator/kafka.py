@@ -12,7 +12,7 @@ from typing import Self
 
 from simulator.groups import Committing, Group, SimMembership
 from simulator.loop import Process
-from simulator.net import Net, Server, alive
+from simulator.net import FAULTS, Net, Server, alive
 from simulator.topics import Topics
 
 from allweather.messaging import BrokerAway, Message, PublishTimeout, Record, TopicPartition
@@ -36,7 +36,7 @@ class Kafka:
 
     def __init__(self, topics: Topics, net: Net, committing: Committing) -> None:
         self.topics, self.net = topics, net
-        self.server = Server("kafka", lambda: MembershipLost("the connection broke"))
+        self.server = Server("kafka", lambda: MembershipLost("it broke"), faults=(*FAULTS, "cut before the effect"))
         self.groups: dict[str, Group] = {}
         self._committing = committing
         topics.watchers.append(self._appended)
@@ -168,7 +168,7 @@ class SimBroker:
         """A batch that was given up may still be under way."""
         self._net.note("publish with unknown outcome")
         if self._net.chance.happens(0.5):
-            self._net.later(self._net.chance.between(0.1, 40), self._arrive_late, batch)
+            self._net.slowly(self._net.chance.between(0.1, 40), self._arrive_late, batch)
 
     def _arrive_late(self, batch: "_Batch") -> None:
         if alive(self._process) and not self._kafka.server.away and not batch.written:

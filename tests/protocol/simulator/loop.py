@@ -8,7 +8,7 @@ import asyncio
 import contextvars
 from asyncio import events
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar
 from enum import Enum
 from heapq import heappop, heappush
@@ -20,7 +20,7 @@ Ts = TypeVarTuple("Ts")
 
 
 _FUNERALS = 50
-"""A task may await something in each of its `finally` blocks."""
+"""More than any coroutine has `finally` blocks in which it awaits."""
 
 
 class State(Enum):
@@ -78,18 +78,19 @@ class Turn(asyncio.TimerHandle):
         self, at: float, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
     ) -> None:
         # Not the parent's constructor, which asks the loop for its debug mode at every turn.
-        self.at = self._when = at
-        self._cancelled = False
+        self.at = at
         self.context = contextvars.copy_context() if context is None else context
         self.process = self.context.get(_PROCESS)
         self.call = (callback, *args)
 
     def cancel(self) -> None:
-        self._cancelled = True
         self.call = (_nothing,)
 
     def cancelled(self) -> bool:
-        return self._cancelled
+        return self.call == (_nothing,)
+
+    def when(self) -> float:
+        return self.at
 
 
 def _nothing() -> None:
@@ -104,8 +105,8 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._ready: deque[Turn] = deque()
         self._timers: list[tuple[float, int, Turn]] = []
         self._numbers = count()
-        self._stopping = self._burying = False
-        self._tasks: list[asyncio.Task[Any]] = []
+        self._stopping = self._buried = False
+        self._tasks: list[tuple[asyncio.Task[Any], Process | None]] = []
         """Held, because those of a dead process wait for what never comes, and nobody else knows them. Collected as
         garbage, their `finally` blocks would run."""
         self.turns = 0
@@ -128,7 +129,7 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def create_task(self, coro: Any, *, name: str | None = None, context: Context | None = None) -> "asyncio.Task[Any]":
         task = asyncio.Task(coro, loop=self, name=name or "", context=context)
-        self._tasks.append(task)
+        self._tasks.append((task, _PROCESS.get() if context is None else context.get(_PROCESS)))
         return task
 
     def call_soon(self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None) -> Turn:
@@ -151,6 +152,8 @@ class SimLoop(asyncio.AbstractEventLoop):
         return turn
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
+        if self._buried:
+            return
         subject = context.get("exception") or context.get("task") or context.get("future")
         self.complaints.append(f"{context.get('message')}: {subject!r}")
 
@@ -161,58 +164,60 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def forget_ended(self) -> None:
         """Let go of the tasks that have ended: those whose error nobody has read complain."""
-        self._tasks = [task for task in self._tasks if not task.done()]
+        for task, process in self._tasks:
+            if process is not None and process.state is State.DEAD and task.done() and not task.cancelled():
+                task.exception()  # who should have read it has died
+        self._tasks = [(task, process) for task, process in self._tasks if not task.done()]
 
     def stop(self) -> None:
         self._stopping = True
 
     def run(self, until: float = float("inf")) -> None:
         """Take turns until stopped, until nothing is left to do, or until that time."""
+        ready, timers = self._ready, self._timers
         self._stopping = False
         events._set_running_loop(self)  # pyright: ignore[reportPrivateUsage] - made for event loops, as it says
         try:
-            while not self._stopping and self._wind(until):
-                self._take_ready()
+            while not self._stopping:
+                if ready:
+                    turn = ready.popleft()
+                elif timers and timers[0][0] <= until:
+                    turn = heappop(timers)[2]
+                    self._now = max(self._now, turn.at)
+                else:
+                    break
+                self._take(turn)
         finally:
             events._set_running_loop(None)  # pyright: ignore[reportPrivateUsage] - as above
 
-    def bury(self, processes: Iterable[Process]) -> None:
-        """Let every task come to an end, so that none is destroyed half way. Nothing that they still do may matter."""
-        self._burying, self._stopping = True, False
+    def bury(self) -> None:
+        """Close every coroutine there is. Their `finally` blocks run here, once nothing that they do matters."""
+        self._buried = True
         events._set_running_loop(self)  # pyright: ignore[reportPrivateUsage] - as above
         try:
-            for _ in range(_FUNERALS):
-                self.forget_ended()
-                if not self._tasks:
-                    return
-                for task in self._tasks:
-                    task.cancel()
-                for process in processes:
-                    self.requeue(process.held)
-                    process.held = []
-                self._take_ready()
+            for task, _ in self._tasks:
+                _close(task.get_coro())
         finally:
             events._set_running_loop(None)  # pyright: ignore[reportPrivateUsage] - as above
-        raise AssertionError(f"these tasks do not end: {self._tasks}")
+        self._tasks = []
+        self._timers.clear()
+        self._ready.clear()
 
-    def _wind(self, until: float) -> bool:
-        """Go on to the next time at which something is due; False when there is none before `until`."""
-        if self._ready:
-            return True
-        timers = self._timers
-        if not timers or timers[0][0] > until:
-            return False
-        self._now = max(self._now, timers[0][0])
-        self._ready.append(heappop(timers)[2])
-        return True
-
-    def _take_ready(self) -> None:
-        ready = self._ready
-        while ready and not self._stopping:
-            turn = ready.popleft()
-            process = turn.process
+    def _take(self, turn: Turn) -> None:
+        process = turn.process
+        if process is None or process.state is State.RUNNING:
             self.turns += 1
-            if process is None or process.state is State.RUNNING or self._burying:
-                turn.context.run(*turn.call)
-            else:
-                process.held.append(turn)
+            turn.context.run(*turn.call)
+        elif process.state is State.STOPPED:
+            process.held.append(turn)
+
+
+def _close(work: Any) -> None:
+    """Close a coroutine that wants to await something in its `finally` blocks: it must do without."""
+    for _ in range(_FUNERALS):
+        try:
+            work.close()
+        except (Exception, asyncio.CancelledError):  # noqa: BLE001 - it awaits, or minds its end: it is over all the same
+            continue
+        return
+    raise AssertionError(f"{work} does not end")

@@ -6,9 +6,9 @@ it, between it and the answer, stand still for long, or be told that the connect
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from simulator.chance import Chance
 from simulator.loop import Process, SimLoop, State, current
@@ -19,6 +19,16 @@ Cut = Callable[[], Exception]
 Effect = Callable[[], Any]
 """What a call does at its server, at one moment; a coroutine where the server itself takes its time."""
 
+Fault = Literal[
+    "crash before a call",
+    "crash with a call under way",
+    "crash after a call",
+    "stall",
+    "cut before the effect",
+    "cut after the effect",
+    "slow call",
+]
+FAULTS: tuple[Fault, ...] = (*get_args(Fault), "stall")
 STALLS = (0.5, 3.0, 8.0, 18.0, 40.0, 90.0)
 """How long a process stands still: below and above the session timeout (15 s) and the lease of a claim (15 s)."""
 
@@ -29,11 +39,12 @@ KERNEL = Context()
 class Server:
     """Something that can be out of reach."""
 
-    def __init__(self, name: str, cut: Cut, *, exposure: float = 1.0) -> None:
+    def __init__(self, name: str, cut: Cut, *, exposure: float = 1.0, faults: Sequence[Fault] = FAULTS) -> None:
         self.name = name
         self.cut = cut
         self.exposure = exposure
         """How much likelier a fault is at a call to it than at others."""
+        self.faults = faults
         self.away = False
         self.troubled = False
         """Whether any call to it has ever failed."""
@@ -51,6 +62,8 @@ class Net:
         self.faults_left = 0
         self.aim = ""
         """How the names of the processes begin to whose calls they happen."""
+        self.under_way = 0
+        """What was sent and takes its time to arrive."""
         self.over = False
         """Whether the schedule is over: nobody answers any more."""
         self._unanswered: list[asyncio.Future[Any]] = []
@@ -74,6 +87,15 @@ class Net:
         """Do something in the world, whoever is dead by then."""
         self.loop.call_later(delay, call, *args, context=KERNEL)
 
+    def slowly(self, delay: float, call: Callable[..., object], *args: Any) -> None:
+        """As `later`, for something so late that the schedule must be told to wait for it."""
+        self.under_way += 1
+        self.later(delay, self._arrives, call, *args)
+
+    def _arrives(self, call: Callable[..., object], *args: Any) -> None:
+        self.under_way -= 1
+        call(*args)
+
     async def call(self, server: Server, effect: Effect) -> Any:
         """The answer of `server`; raises what `effect` raises, or that the connection broke."""
         if self.over:
@@ -96,34 +118,28 @@ class Net:
         self, process: Process, server: Server, effect: Effect, answer: "asyncio.Future[Any]", delay: float
     ) -> None:
         self.faults_left -= 1
-        match self.chance.number(8):
-            case 0:
-                self.note("crash before a call", server.name)
+        fault = self.chance.one_of(server.faults)
+        self.note(fault, server.name)
+        match fault:
+            case "crash before a call":
                 await self._dies(process)
-            case 1:
-                self.note("crash with a call under way", server.name)
+            case "crash with a call under way":
                 self.later(delay, self._serve, server, effect, answer)
                 await self._dies(process)
-            case 2:
-                self.note("crash after a call", server.name)
+            case "crash after a call":
                 self._unanswered.append(answer)
                 self.later(delay, self._serve_and_kill, server, effect, process)
-            case 3 | 4:
-                seconds = self.chance.one_of(STALLS)
-                self.note("stall", server.name, f"{seconds:g} s")
+            case "stall":
                 self.later(delay, self._serve, server, effect, answer)
-                self.stall(process, seconds)
-            case 5:
-                self.note("cut before the effect", server.name)
+                self.stall(process, self.chance.one_of(STALLS))
+            case "cut before the effect":
                 server.troubled = True
                 self.later(delay, _fail, answer, server.cut())
-            case 6:
-                self.note("cut after the effect", server.name)
+            case "cut after the effect":
                 server.troubled = True
                 self.later(delay, self._serve_unheard, server, effect, answer)
-            case _:
-                self.note("slow call", server.name)
-                self.later(self.chance.between(2, 40), self._serve, server, effect, answer)
+            case "slow call":
+                self.slowly(self.chance.between(2, 40), self._serve, server, effect, answer)
 
     def _serve_and_kill(self, server: Server, effect: Effect, process: Process) -> None:
         self._serve(server, effect, self.loop.create_future())

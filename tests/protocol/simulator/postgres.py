@@ -159,7 +159,7 @@ class Postgres:
 
     def _alone(self, work: Callable[[Transaction], Coroutine[Any, Any, T]]) -> Any:
         statement = self._committed(self.begin(None), work)
-        self.gradual = bool(self._holders) or self.net.chance.happens(0.15)
+        self.gradual = bool(self._holders) or self.net.chance.happens(0.4)
         return statement if self.gradual else at_once(statement)
 
     async def _committed(self, transaction: Transaction, work: Callable[[Transaction], Coroutine[Any, Any, T]]) -> T:

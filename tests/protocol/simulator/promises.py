@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator
 from typing import Final
 from uuid import UUID
 
+from simulator.clients import POISON
 from simulator.evidence import Evidence, answers, subject, told
-from simulator.settings import TENANT
 from simulator.vendors import Call
 from simulator.witness import Violation
 
 from allweather.contracts import headers, ids, topics
 from allweather.contracts.records import EventType
 from allweather.router.routing import ATTEMPTS_A_GROUP, ATTEMPTS_AN_EPISODE
-from allweather.router.steps import OUTCOME
+from allweather.router.steps import OUTCOME, OUTCOME_POSITION
 
 SETTLE_GRACE_MS: Final = 60_000
 """After the last fault: a session (15 s) and a lease (15 s) lapse one after the other, a fleet is missed (10 s), and
@@ -52,7 +52,7 @@ def the_outcome_is_decided_once(e: Evidence) -> Breaches:
 
 def a_key_is_one_request(e: Evidence) -> Breaches:
     """P3: nothing has an outcome that nobody submitted; another body under the same key is told so, and only that."""
-    known = {ids.request_id(TENANT, s.key) for s in e.submissions}
+    known = {s.request_id for s in e.submissions}
     for request in e.outcomes.keys() - known:
         yield f"{request} has an outcome, and nobody submitted it"
     for s in e.submissions:
@@ -82,6 +82,17 @@ def no_step_forks(e: Evidence) -> Breaches:
             yield f"{request}: a step was carried out in {len(seen)} different ways"
 
 
+def steps_form_a_chain(e: Evidence) -> Breaches:
+    """R1: one step follows another, without a gap, from the verdict on."""
+    positions: defaultdict[UUID, list[int]] = defaultdict(list)
+    for request, position in e.tables.steps:
+        if position != OUTCOME_POSITION:
+            positions[request].append(position)
+    for request, taken in positions.items():
+        if sorted(taken) != list(range(len(taken))):
+            yield f"{request} has steps at {sorted(taken)}"
+
+
 def nothing_is_left_waiting(e: Evidence) -> Breaches:
     """R4: whatever was parked has left the queue."""
     for request, n in e.tables.parked:
@@ -90,7 +101,7 @@ def nothing_is_left_waiting(e: Evidence) -> Breaches:
 
 
 def calls_are_bounded(e: Evidence) -> Breaches:
-    """P4, R3: so many attempts an episode and a group; R5: none is called twice, unless a worker or Redis was unwell."""
+    """P4, R3: so many attempts an episode and a group. R5: none is called twice, unless a worker or Redis is unwell."""
     most, most_of_group = ATTEMPTS
     called: defaultdict[tuple[UUID, int], dict[str, Call]] = defaultdict(dict)
     for call in e.calls:
@@ -136,7 +147,8 @@ def no_call_against_the_verdict(e: Evidence) -> Breaches:
 def nothing_is_poison(e: Evidence) -> Breaches:
     """No weather makes a record of ours impossible to handle."""
     for letter in e.letters():
-        yield f"{subject(letter)}: put aside into {letter.topic}: {letter.text(headers.DLQ_REASON)}"
+        if letter.value != POISON:
+            yield f"{subject(letter)}: put aside into {letter.topic}: {letter.text(headers.DLQ_REASON)}"
 
 
 PROOFS: Final[dict[str, Callable[[Evidence], Breaches]]] = {
@@ -144,6 +156,7 @@ PROOFS: Final[dict[str, Callable[[Evidence], Breaches]]] = {
     "P2": the_outcome_is_decided_once,
     "P3": a_key_is_one_request,
     "R1": no_step_forks,
+    "R1, chain": steps_form_a_chain,
     "R4": nothing_is_left_waiting,
     "P4": calls_are_bounded,
     "P5": no_call_against_the_verdict,

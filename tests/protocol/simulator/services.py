@@ -4,9 +4,9 @@ What a rule is made of stands here as a method or a value of `Services`, so that
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from simulator.kafka import Kafka, SimBroker
 from simulator.loop import Process
@@ -35,7 +35,7 @@ from allweather.provider_worker.limits import Limiter
 from allweather.provider_worker.stations import Equipped
 from allweather.provider_worker.telemetry import Observer
 from allweather.provider_worker.wire import Target
-from allweather.router.adapters.fleet import STAND_IN, Fleet, has_worker, worker_group
+from allweather.router.adapters.fleet import STAND_IN, Fleet, worker_group
 from allweather.router.adapters.health import SharedHealth
 from allweather.router.handlers import DecideSteps
 from allweather.router.health import HealthBoard
@@ -47,7 +47,13 @@ from allweather.runtime.payloads import MemoryPayloads
 from allweather.runtime.redis import RedisGuard
 
 Turn = Callable[[], Awaitable[object]]
-Due = Callable[[], bool]
+
+
+class Chore(NamedTuple):
+    """What comes round again and again in a process, and whether there is anything to do."""
+
+    turns: Sequence[Turn]
+    due: Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -121,17 +127,12 @@ class Services:
             known = s.redis.version
             await health.sync()
 
-        def waits() -> bool:
-            return bool(s.tables.parked)
-
-        chores: dict[Turn, Due] = {
-            release.let_go: waits,
-            release.expire: waits,
-            count: waits,
-            share: lambda: bool(board.unshared) or _unwell(board) or s.redis.version != known,
-        }
+        chores = [
+            Chore((release.let_go, release.expire, count), s.tables.parked.__len__),
+            Chore((share,), lambda: bool(board.unshared) or _unwell(board) or s.redis.version != known),
+        ]
         if self.stands_in:
-            chores[fleet.look] = lambda: bool(board.lost_vendors) or not self._all_fleets_work()
+            chores.append(Chore((fleet.look,), lambda: bool(board.lost_vendors) or not self._all_fleets_work()))
         host.process.spawn(_turning(host, s.net, chores))
 
         steps = SimStepTable(s.postgres, s.tables)
@@ -219,7 +220,7 @@ class Services:
 
     def _all_fleets_work(self) -> bool:
         groups = (self.servers.kafka.group(worker_group(v.id)) for v in self.servers.configuration.vendors)
-        return all(has_worker(group.state()) for group in groups)
+        return all(any(not m.known.client_id.startswith(STAND_IN) for m in group.members) for group in groups)
 
 
 class _Unobserved(Observer):
@@ -244,14 +245,14 @@ def _unwell(board: HealthBoard) -> bool:
     return any(state.status != "closed" for state in board.breakers.values())
 
 
-async def _turning(host: Host, net: Net, chores: Mapping[Turn, Due]) -> None:
+async def _turning(host: Host, net: Net, chores: Sequence[Chore]) -> None:
     """As `router.loops.turning` does for each by itself; but turns that would find nothing to do are left out."""
     under_way: dict[Turn, asyncio.Task[None]] = {}
     while not host.stopping.is_set():
         await asyncio.sleep(net.chance.between(0.3, 2))
-        for turn, due in chores.items():
+        for turn in [turn for chore in chores if chore.due() for turn in chore.turns]:
             running = under_way.get(turn)
-            if due() and (running is None or running.done()):
+            if running is None or running.done():
                 under_way[turn] = host.process.spawn(_taken(turn, net))
 
 

@@ -119,7 +119,7 @@ class SimStepTable:
     async def _pause(self) -> None:
         """Between two rows others may come, unless this statement runs at one stroke."""
         chance = self._postgres.net.chance
-        if self._postgres.gradual and chance.happens(0.3):
+        if self._postgres.gradual and chance.happens(0.5):
             await asyncio.sleep(chance.latency())
 
 

@@ -100,7 +100,7 @@ class World:
         )
         self.supervisor.slots = self._slots(installation.services(servers))
         self.submissions: list[Submission] = []
-        self.acts_left = 0
+        self.acts_left = self.calm_ms = 0
         if tracing:
             self.topics.watchers.append(self._tell)
 
@@ -117,17 +117,19 @@ class World:
             self.net.later(chance.between(0, 0.5), self.supervisor.start, slot)
         self.weather.plan(climate, storm)
         self.net.later(storm, self._calm_down)
+        self.net.later(LOOK_EVERY_S, self._look)
         try:
             self.loop.run(storm + PATIENCE_S)
             self.loop.forget_ended()
-            return self._report(storm)
+            return self._report()
         finally:
-            self.supervisor.bury()
+            self.net.over = True
+            self.loop.bury()
 
     def _slots(self, services: Services) -> list[Slot]:
         mains = [
             ("policy", 1, services.policy),
-            ("router", self.chance.weighted(((1, 0.2), (2, 0.8))), services.router),
+            ("router", self.chance.weighted(((1, 0.2), (2, 0.7), (3, 0.1))), services.router),
         ]
         for vendor in self.configuration.vendors:
             count = self.chance.weighted(((1, 0.7), (2, 0.3)))
@@ -145,15 +147,20 @@ class World:
         self.topics.append(act.message(self.truth.now_ms()), "application")
 
     def _calm_down(self) -> None:
-        self.net.say("CALM")
-        self.weather.clear()
-        self.supervisor.calm_down()
-        self.net.later(LOOK_EVERY_S, self._look)
+        if not self.supervisor.calm:
+            self.net.say("CALM")
+            self.calm_ms = self.truth.now_ms()
+            self.weather.clear()
+            self.supervisor.calm_down()
 
     def _look(self) -> None:
-        if self._quiet():
+        """A storm need not go on when nothing is left that it could disturb."""
+        if not self._quiet():
+            self.net.later(LOOK_EVERY_S, self._look)
+        elif self.supervisor.calm:
             self.loop.stop()
         else:
+            self._calm_down()
             self.net.later(LOOK_EVERY_S, self._look)
 
     def _quiet(self) -> bool:
@@ -161,6 +168,7 @@ class World:
         return (
             not self.acts_left
             and not self.tables.parked
+            and not self.net.under_way
             and all((s.request_id, OUTCOME_POSITION) in self.tables.steps for s in self.submissions)
             and all(self.kafka.drained(group, read) for group, read in self._groups())
         )
@@ -169,8 +177,7 @@ class World:
         workers = [(worker_group(v.id), [topics.dispatch(v.id)]) for v in self.configuration.vendors]
         return [("policy", [topics.requests(TENANT)]), ("router", [topics.CLEARED, topics.RESULTS]), *workers]
 
-    def _report(self, storm: float) -> Report:
-        lasted = self.loop.time()
+    def _report(self) -> Report:
         evidence = Evidence(
             topics=self.topics,
             tables=self.tables,
@@ -179,11 +186,11 @@ class World:
             configuration=self.configuration,
             disturbed=self.supervisor.disturbed,
             redis_troubled=self.redis.server.troubled,
-            calm_ms=self.truth.now_ms() - round((lasted - storm) * 1000),
+            calm_ms=self.calm_ms,
         )
         violations = [*self.witness.violations, *promises.broken(evidence), *self._stuck(), *self._bugs()]
         self._count()
-        return Report(self.seed, violations, self.net.seen, self.net.trace or (), self.loop.turns, lasted)
+        return Report(self.seed, violations, self.net.seen, self.net.trace or (), self.loop.turns, self.loop.time())
 
     def _count(self) -> None:
         """What was seen of the life cycle, for the coverage of many schedules."""

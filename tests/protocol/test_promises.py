@@ -1,0 +1,70 @@
+"""The life cycle of requests, under ten thousand schedules of everything that can happen to it.
+
+A failure names its seeds: `tests/protocol/run.py --seed <seed> --schedules 1 --trace` shows each of them again.
+"""
+
+import pytest
+from simulator.explore import Tally, explore
+
+SCHEDULES = 10_000
+LIFE = (
+    "record: attempted",
+    "record: cancelled",
+    "record: cleared again",
+    "record: conflicted",
+    "record: dispatched again",
+    "record: expired",
+    "record: parked again",
+    "record: released again",
+    "record: settled again",
+    "record: submitted again",
+    "outcome: answered",
+    "outcome: cancelled",
+    "outcome: denied",
+    "outcome: expired",
+    "outcome: invalid",
+    "outcome: over_limit",
+    "outcome: refused",
+    "outcome: too_long",
+)
+WEATHER = (
+    "asked to stop",
+    "clock set",
+    "commit refused",
+    "crash after a call",
+    "crash before a call",
+    "crash with a call under way",
+    "cut after the effect",
+    "cut before the effect",
+    "fleet gone",
+    "kafka away",
+    "late arrival",
+    "lock wait",
+    "membership lost",
+    "postgres away",
+    "publish with unknown outcome",
+    "rebalance",
+    "redis away",
+    "redis loses everything",
+    "session ended",
+    "slow call",
+    "stall",
+    "static member back",
+    "transaction of a dead client",
+)
+
+
+@pytest.fixture(scope="module")
+def tally() -> Tally:
+    """Ten thousand schedules, each of a seed of its own."""
+    return explore(range(SCHEDULES))
+
+
+def test_no_schedule_breaks_a_promise(tally: Tally):
+    assert [(report.seed, *map(str, report.violations)) for report in tally.failed] == []
+
+
+@pytest.mark.parametrize("what", [*LIFE, *WEATHER])
+def test_the_schedules_have_seen(tally: Tally, what: str):
+    """A simulator that has stopped to cause something proves nothing about it."""
+    assert tally.seen[what] > 0
