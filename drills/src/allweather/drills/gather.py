@@ -11,6 +11,7 @@ from allweather.contracts import headers, ids, topics
 from allweather.contracts.config import Configuration
 from allweather.contracts.model import digest
 from allweather.contracts.records import AttemptResult, Dispatch, EventType, MalformedRecord, decode
+from allweather.contracts.submission import submission_key
 from allweather.drills.evidence import (
     Cleared,
     Dispatched,
@@ -24,7 +25,7 @@ from allweather.drills.evidence import (
     Submission,
     VendorCall,
 )
-from allweather.messaging import Broker, Record, cloudevents
+from allweather.messaging import Broker, Record
 
 
 async def gather(
@@ -128,19 +129,8 @@ class _Collector:
 
 
 def _submitted_id(record: Record) -> UUID:
-    key = _given_id(record) or ids.position_key(record.topic, record.partition, record.offset)
+    key = submission_key(dict(record.headers), record.value, (record.topic, record.partition, record.offset))
     return ids.request_id(topics.tenant_of_requests(record.topic), key)
-
-
-def _given_id(record: Record) -> str | None:
-    """The id in a structured event, else the header; None when there is none that can be read."""
-    if (record.text(headers.CONTENT_TYPE) or "").lower().startswith("application/cloudevents"):
-        try:
-            event = cloudevents.decode(record)
-        except cloudevents.NotAnEvent:
-            return None
-        return event.attributes["id"] if event else None
-    return record.text(headers.CE_ID)
 
 
 def _cleared(record: Record, at: Position) -> Cleared:

@@ -16,6 +16,7 @@ from allweather.audit_sink.entries import GAP, VERSION, Digests, Entry, canonica
 from allweather.contracts import headers, ids, topics
 from allweather.contracts.model import digest
 from allweather.contracts.records import EventType, MalformedRecord, decode
+from allweather.contracts.submission import submission_key
 from allweather.messaging.types import Headers, Record
 
 PIPELINE: Final = r"^ai\.(public\.(requests|replies)|internal\.(?!deltas\.))[a-z0-9._-]+$"
@@ -96,14 +97,9 @@ class _Reply(msgspec.Struct, omit_defaults=True):
     door: str | None = None
 
 
-class _Structured(msgspec.Struct):
-    id: str = ""
-
-
 _slip = msgspec.json.Decoder(_Slip)
 _cleared = msgspec.json.Decoder(_Cleared, float_hook=str)
 _data = msgspec.json.Decoder(dict[str, Any], float_hook=str)
-_structured = msgspec.json.Decoder(_Structured)
 
 
 def entry_of(record: Record, index: int) -> Entry:
@@ -155,21 +151,7 @@ def _tell_submission(record: Record, told: Told, entry: Entry) -> None:
     """A request: the topic says whose it is, and its id is derived as policy derives it."""
     entry.type = EventType.SUBMITTED
     entry.tenant = topics.tenant_of_requests(record.topic.removesuffix(_DLQ))
-    entry.request_id = ids.request_id(entry.tenant, _submission_key(record, told))
-
-
-def _submission_key(record: Record, told: Told) -> str:
-    content_type = told.get(headers.CONTENT_TYPE) or b""
-    structured = content_type.strip().lower().startswith(b"application/cloudevents")
-    key = _structured_id(record.value) if structured else _text(told.get(headers.CE_ID))
-    return key or ids.position_key(*_origin(record, told))
-
-
-def _structured_id(value: bytes | None) -> str | None:
-    try:
-        return _structured.decode(value or b"").id
-    except _UNREADABLE:
-        return None
+    entry.request_id = ids.request_id(entry.tenant, submission_key(told, record.value, _origin(record, told)))
 
 
 def _origin(record: Record, told: Told) -> tuple[str, int, int]:
@@ -229,14 +211,6 @@ def _name(raw: bytes | None) -> str | None:
     if raw is None:
         return None
     return raw.decode("utf-8", "replace") if len(raw) <= _NAME_LIMIT else f"sha256:{digest(raw)}"
-
-
-def _text(raw: bytes | None) -> str | None:
-    """The text, or None when it is not UTF-8."""
-    try:
-        return raw.decode() if raw else None
-    except UnicodeDecodeError:
-        return None
 
 
 def _uuid(raw: bytes | None) -> UUID | None:

@@ -1,28 +1,16 @@
-"""Request records as CloudEvents: binary mode, structured mode, or no event at all but only a body.
-
-The content type decides first: a structured event may also carry `ce_` headers.
-"""
+"""Request records as CloudEvents: binary mode, structured mode, or no event at all but only a body."""
 
 import base64
 import binascii
-from dataclasses import dataclass
 
 import msgspec
 
 from allweather.contracts import headers
+from allweather.contracts.submission import is_structured
 from allweather.policy.given import Given
 from allweather.policy.invalid import Invalid
 
-_STRUCTURED = b"application/cloudevents"
 _BATCH = b"application/cloudevents-batch"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What matters of the event: its id, if it has one, and its data."""
-
-    id: str | None
-    data: bytes
 
 
 class _Structured(msgspec.Struct):
@@ -34,22 +22,19 @@ class _Structured(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Structured)
 
 
-def read(given: Given, value: bytes | None) -> Event:
-    """The event in a request record. Raises `Invalid`."""
-    content_type = (given.raw(headers.CONTENT_TYPE) or b"").strip().lower()
-    if content_type.startswith(_BATCH):
+def data_of(given: Given, value: bytes | None) -> bytes:
+    """The body in a request record, whichever mode its event is in. Raises `Invalid`."""
+    if (given.raw(headers.CONTENT_TYPE) or b"").strip().lower().startswith(_BATCH):
         raise Invalid("unsupported_event", "Batches of CloudEvents are not supported: send one event in each record.")
-    if content_type.startswith(_STRUCTURED):
-        return _structured(value)
-    return Event(given.text(headers.CE_ID) or None, value or b"")
+    return _structured(value) if is_structured(given.all) else value or b""
 
 
-def _structured(value: bytes | None) -> Event:
+def _structured(value: bytes | None) -> bytes:
     try:
         event = _decoder.decode(value or b"")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid("invalid_event", f"The structured CloudEvent cannot be read: {error}.") from error
-    return Event(event.id or None, _data(event))
+    return _data(event)
 
 
 def _data(event: _Structured) -> bytes:

@@ -1,5 +1,7 @@
 """What the sender of a request record wrote into its headers."""
 
+from collections.abc import Mapping
+
 from allweather.messaging import Record
 
 
@@ -10,6 +12,11 @@ class Given:
 
     def __init__(self, record: Record) -> None:
         self._values = dict(record.headers)
+
+    @property
+    def all(self) -> Mapping[str, bytes | None]:
+        """Every header by name."""
+        return self._values
 
     def raw(self, name: str) -> bytes | None:
         """The bytes of a header; None when it is absent or null."""

@@ -9,6 +9,7 @@ import msgspec
 from allweather.contracts import headers, ids, topics
 from allweather.contracts.model import digest
 from allweather.contracts.slip import ReplyAddress, Slip, Verdict
+from allweather.contracts.submission import submission_key
 from allweather.messaging import Record
 from allweather.policy import events, hints, reply
 from allweather.policy.dialects import READERS
@@ -31,7 +32,7 @@ class Identity:
     given: Given
     tenant: str
     request_id: UUID
-    event: events.Event
+    data: bytes
     body_ref: str | None
     """Digest of a body that the HTTP door has put into the payload store."""
     fault: Invalid | None
@@ -112,11 +113,11 @@ def identify(record: Record, secret: bytes) -> Identity:
     """Which request this record submits, for which tenant. The topic says who asks."""
     faults, given = Faults(), Given(record)
     tenant = topics.tenant_of_requests(record.topic)
-    event = faults.guard(lambda: events.read(given, record.value), events.Event(None, b""))
-    key = given.text(headers.IDEMPOTENCY_KEY) or event.id or _position(record)
+    data = faults.guard(lambda: events.data_of(given, record.value), b"")
+    key = submission_key(given.all, record.value, (record.topic, record.partition, record.offset))
     request = ids.request_id(tenant, key)
     reference = ids.BodyReference.verify(given.text(headers.BODY_REF) or "", request, secret)
-    return Identity(record, given, tenant, request, event, reference.digest if reference else None, faults.first)
+    return Identity(record, given, tenant, request, data, reference.digest if reference else None, faults.first)
 
 
 def read(identity: Identity, stored_body: bytes | None, secret: bytes) -> Submission:
@@ -125,15 +126,11 @@ def read(identity: Identity, stored_body: bytes | None, secret: bytes) -> Submis
     hinted = hints.read(identity.given, identity.record.timestamp_ms, faults)
     replied = reply.address(identity.given, identity.tenant, identity.request_id, secret, faults)
     faults.guard(lambda: _check_names(identity.given), None)
-    body = identity.event.data if identity.body_ref is None else (stored_body or b"")
+    body = identity.data if identity.body_ref is None else (stored_body or b"")
     if identity.body_ref is not None and stored_body is None:
         faults.append(Invalid("body_unavailable", "The stored body of this request is missing: submit it again."))
     asked = None if faults else faults.guard(lambda: READERS[hinted.dialect](body), None)
     return Submission(identity, hinted, replied, body, asked, faults.first)
-
-
-def _position(record: Record) -> str:
-    return ids.position_key(record.topic, record.partition, record.offset)
 
 
 def _check_names(given: Given) -> None:
