@@ -58,7 +58,10 @@ async def _run(scenarios: Sequence[str], seconds: float, profiled: bool, say: re
 
 
 def _show(run: Run) -> None:
-    lines = [*report.table(run.figures), *report.profile_table(run.profiles, run.figures.cpu_ms_by_process)]
+    figures = run.figures
+    lines = [*report.table(figures)]
+    for name, cpu_ms in (("latency", figures.cpu_ms_by_process_at_50), ("saturation", figures.cpu_ms_by_process)):
+        lines += report.profile_table(name, run.profiles[name], cpu_ms) if name in run.profiles else ()
     sys.stdout.write("\n".join(lines) + "\n")
 
 

@@ -59,6 +59,7 @@ async def install(report: Callable[[str], None]) -> None:
 
 async def record(pids: Mapping[str, int], seconds: float, folder: Path) -> dict[str, Profile]:
     """Sample all these processes for so long; the stacks are kept in `folder`, for speedscope or any flame graph."""
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     files = {name: folder / f"{name}.folded" for name in pids}
     await asyncio.gather(*(_sample(pid, seconds, files[name]) for name, pid in pids.items()))
     return {name: read(file.read_text().splitlines()) for name, file in files.items()}

@@ -94,8 +94,9 @@ def table(figures: Figures) -> Iterable[str]:
             )
 
 
-def profile_table(profiles: Mapping[str, Profile], cpu_ms: Mapping[str, float]) -> Iterable[str]:
-    """Processor milliseconds of a request by service and stage, and the functions that were on top most often."""
+def profile_table(title: str, profiles: Mapping[str, Profile], cpu_ms: Mapping[str, float]) -> Iterable[str]:
+    """Processor milliseconds of a request by service and stage, and the functions that they were put down to."""
+    yield f"profile: {title}"
     for name, profile in profiles.items():
         spent = cpu_ms.get(name, 0.0)
         yield f"{name}: {spent:.3f} ms per request (as profiled)"
@@ -120,7 +121,9 @@ def _is_ours(part: str) -> bool:
 
 
 def _rounded(figures: Figures) -> Figures:
-    return msgspec.json.Decoder(Figures, float_hook=_short).decode(msgspec.json.encode(figures))
+    """With three decimals, which is more than is certain."""
+    shortened: object = msgspec.json.Decoder(float_hook=_short).decode(msgspec.json.encode(figures))
+    return msgspec.convert(shortened, Figures)
 
 
 def _short(digits: str) -> float:

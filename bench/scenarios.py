@@ -19,7 +19,7 @@ _CONCURRENT: Final = 64
 _PER_SECOND: Final = 50
 _UNANSWERED: Final = 500
 _IDLE_S: Final = 20.0
-_WARM_UP_S: Final = 5.0
+_WARM_UP_S: Final = 10.0
 _PLAIN: Final = "All engines"
 _STREAMED: Final = "[DONE]"
 _PROFILED: Final = ("ingest", "policy", "router", "provider-worker.open-source", "audit-sink")
@@ -51,7 +51,8 @@ class Run:
     report: Callable[[str], None]
     figures: Figures
     profile_into: Path | None = None
-    profiles: Mapping[str, Profile] = field(default_factory=dict[str, Profile])
+    profiles: dict[str, Mapping[str, Profile]] = field(default_factory=dict[str, Mapping[str, Profile]])
+    """Of each measurement that was profiled, by process."""
     _direct: Loaded | None = None
 
     async def warm_up(self) -> None:
@@ -72,7 +73,8 @@ class Run:
         """What is added to a direct call, one request every 20 ms."""
         direct = await self._direct_call()
         self.report(f"HTTP door at {_PER_SECOND} requests/s ({self.seconds:g} s)")
-        spent, loaded = await self._loaded("latency", load.send(self._load(self.bench.url, rate=_PER_SECOND)))
+        through = self._load(self.bench.url, rate=_PER_SECOND)
+        spent, loaded = await self._loaded("latency", self._profiled("latency", load.send(through)))
         self.figures.added_p50_ms = _added(loaded.latency_ms.p50, direct.latency_ms.p50)
         self.figures.added_p99_ms = _added(loaded.latency_ms.p99, direct.latency_ms.p99)
         self.figures.cpu_ms_per_request_at_50 = spent.ms_per_request
@@ -81,7 +83,8 @@ class Run:
     async def saturation(self) -> None:
         """As many requests as the machine answers to 64 callers."""
         self.report(f"HTTP door, {_CONCURRENT} concurrent ({self.seconds:g} s)")
-        spent, loaded = await self._loaded("saturation", self._profiled(load.send(self._load(self.bench.url))))
+        through = self._load(self.bench.url)
+        spent, loaded = await self._loaded("saturation", self._profiled("saturation", load.send(through)))
         self.figures.saturation_rps = loaded.completed / self.seconds
         self.figures.saturation_p50_ms, self.figures.saturation_p99_ms = loaded.latency_ms.p50, loaded.latency_ms.p99
         self.figures.cpu_ms_per_request, self.figures.cpu_ms_by_process = spent.ms_per_request, spent.ms_by_process
@@ -147,14 +150,14 @@ class Run:
         spent = {part: seconds for part, seconds in usage.by_process.items() if part != UPSTREAM}
         return Spent(spent, await self.bench.outcomes() - settled)
 
-    async def _profiled(self, work: Awaitable[Loaded]) -> Loaded:
+    async def _profiled(self, name: str, work: Awaitable[Loaded]) -> Loaded:
         if self.profile_into is None:
             return await work
         pids = self.bench.pids()
         async with asyncio.TaskGroup() as group:
             working = group.create_task(_awaited(work))
             chosen = {name: pids[name] for name in _PROFILED}
-            self.profiles = await profile.record(chosen, self.seconds - 1, self.profile_into)
+            self.profiles[name] = await profile.record(chosen, self.seconds - 1, self.profile_into / name)
         return working.result()
 
     def _load(self, url: str, *, seconds: float | None = None, rate: int | None = None, stream: bool = False) -> Load:
