@@ -14,6 +14,7 @@ from allweather.local.running import Running, running
 from allweather.local.settings import LocalSettings
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
