@@ -34,8 +34,9 @@ def main(arguments: Sequence[str]) -> int:
     tally = Tally()
     for portion in _portions(seeds, given.workers, given.without, given.climate):
         tally.merge(portion)
-        print(f"\r{tally.schedules} schedules, {len(tally.failed)} failed", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+        print(f"{tally.schedules} schedules", file=sys.stderr)
+        for report in portion.failed:
+            print(f"seed {report.seed}:", *report.violations, sep="\n  ", file=sys.stderr)
     _summarize(tally, given.workers)
     for report in tally.failed[:SHOWN]:
         _show(trace(report.seed, _installation(given.without, given.climate)))

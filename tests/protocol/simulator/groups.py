@@ -49,22 +49,16 @@ class Group:
     ) -> "SimMembership":
         """A member with its first assignment."""
 
-        admitted: list[SimMembership] = []
-
-        def admit() -> None:
-            self._numbers += 1
-            known = GroupMember(f"{client_id}-{self._numbers}", instance, client_id, "/simulated")
-            admitted.append(SimMembership(self, process, known, subscription, own))
-            self._admit(admitted[0])
-
+        self._numbers += 1
+        known = GroupMember(f"{client_id}-{self._numbers}", instance, client_id, "/simulated")
+        member = SimMembership(self, process, known, subscription, own)
         try:
-            await self.net.call(self.broker, admit)
-            await admitted[0].joined
+            await self.net.call(self.broker, lambda: self._admit(member))
+            await member.joined
         except BaseException:
-            for member in admitted:
-                await member.close()
+            await member.close()
             raise
-        return admitted[0]
+        return member
 
     def leave(self, member: "SimMembership") -> None:
         """A dynamic member goes at once; a static one keeps its partitions, for its own restart, for a session."""
@@ -98,7 +92,7 @@ class Group:
                 member.wake()
 
     def _admit(self, member: "SimMembership") -> None:
-        if member.process.state is not State.RUNNING:  # it has died since it asked
+        if member.closed or member.process.state is not State.RUNNING:  # it has gone since it asked
             self.net.later(SESSION_S, self._end_session, member)
         twin = next(
             (m for m in self.members if m.known.instance_id and m.known.instance_id == member.known.instance_id), None
@@ -113,13 +107,7 @@ class Group:
             self._changed = True
         else:  # a static member is back: it takes its partitions without a rebalance
             self.net.seen["static member back"] += 1
-            self.generation += 1
-            self._hand_over(twin, member)
-
-    def _hand_over(self, twin: "SimMembership", member: "SimMembership") -> None:
-        for other in self.members:
-            other.generation = self.generation
-        member.assign(twin.share)
+            member.assign(twin.share)
 
     def _end_session(self, member: "SimMembership") -> None:
         if member.closed or member.process.state is not State.RUNNING:

@@ -19,8 +19,13 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
+MOST_TURNS = 100_000
+"""A schedule takes some hundreds; one that takes so many runs in circles."""
 _FUNERALS = 50
 """More than any coroutine has `finally` blocks in which it awaits."""
+
+
+_FOR_EVER = float("inf")
 
 
 class State(Enum):
@@ -172,19 +177,20 @@ class SimLoop(asyncio.AbstractEventLoop):
     def stop(self) -> None:
         self._stopping = True
 
-    def run(self, until: float = float("inf")) -> None:
+    def run(self, until: float = _FOR_EVER) -> None:
         """Take turns until stopped, until nothing is left to do, or until that time."""
         ready, timers = self._ready, self._timers
         self._stopping = False
         events._set_running_loop(self)  # pyright: ignore[reportPrivateUsage] - made for event loops, as it says
         try:
-            while not self._stopping:
+            while not self._stopping and self.turns < MOST_TURNS:
                 if ready:
                     turn = ready.popleft()
                 elif timers and timers[0][0] <= until:
                     turn = heappop(timers)[2]
                     self._now = max(self._now, turn.at)
                 else:
+                    self._now = max(self._now, until) if until < _FOR_EVER else self._now
                     break
                 self._take(turn)
         finally:

@@ -131,8 +131,15 @@ class Services:
             Chore((release.let_go, release.expire, count), s.tables.parked.__len__),
             Chore((share,), lambda: bool(board.unshared) or _unwell(board) or s.redis.version != known),
         ]
+        missed = True
+
+        async def look() -> None:
+            nonlocal missed
+            missed = not self._all_fleets_work()
+            await fleet.look()
+
         if self.stands_in:
-            chores.append(Chore((fleet.look,), lambda: bool(board.lost_vendors) or not self._all_fleets_work()))
+            chores.append(Chore((look,), lambda: missed or bool(board.lost_vendors) or not self._all_fleets_work()))
         host.process.spawn(_turning(host, s.net, chores))
 
         steps = SimStepTable(s.postgres, s.tables)

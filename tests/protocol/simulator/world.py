@@ -16,7 +16,7 @@ from simulator.commits import Commits
 from simulator.evidence import Evidence
 from simulator.hosts import HostClock, Slot, Supervisor
 from simulator.kafka import Kafka
-from simulator.loop import SimLoop
+from simulator.loop import MOST_TURNS, SimLoop
 from simulator.net import Net
 from simulator.postgres import Postgres
 from simulator.redis import RedisServer
@@ -211,7 +211,8 @@ class World:
         return [Violation("P6", f"{group} does not get to the end of its topics") for group in lagging]
 
     def _bugs(self) -> list[Violation]:
-        return [Violation("bug", text) for text in (*self.supervisor.bugs, *self.loop.complaints)]
+        circles = [f"it runs in circles at {self.loop.time():.3f} s"] if self.loop.turns >= MOST_TURNS else []
+        return [Violation("bug", text) for text in (*self.supervisor.bugs, *self.loop.complaints, *circles)]
 
     def _tell(self, record: Record, sender: str) -> None:
         self.net.say(f"{sender} wrote", f"{record.topic}/{record.partition}/{record.offset}", told_as(record))
