@@ -6,6 +6,7 @@ A failure names its seeds: `tests/protocol/run.py --seed <seed> --schedules 1 --
 import pytest
 from simulator.explore import Tally, explore
 
+pytestmark = pytest.mark.xdist_group("protocol")  # the schedules are run once, in one worker process
 SCHEDULES = 10_000
 LIFE = (
     "record: attempted",
