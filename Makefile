@@ -75,3 +75,8 @@ PROFILE ?=
 .PHONY: bench
 bench: install ## Measure requests per second, cost and latency; SECONDS=20 ONLY="idle saturation" PROFILE=1
 	@$(BIN)/python -m bench --seconds $(SECONDS) $(ONLY:%=--only %) $(if $(PROFILE),--profile)
+
+SCHEDULES ?= 10000
+.PHONY: protocol
+protocol: install ## Explore the protocol under SCHEDULES seeded schedules of faults (10000)
+	$(BIN)/python tests/protocol/run.py --seed 10000 --schedules $(SCHEDULES) --workers 2

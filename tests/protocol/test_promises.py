@@ -1,5 +1,6 @@
-"""The life cycle of requests, under ten thousand schedules of everything that can happen to it.
+"""The life cycle of requests, under two thousand schedules of everything that can happen to it.
 
+CI explores ten thousand more, with seeds of their own (`.ci/run`).
 A failure names its seeds: `tests/protocol/run.py --seed <seed> --schedules 1 --trace` shows each of them again.
 """
 
@@ -7,7 +8,7 @@ import pytest
 from simulator.explore import Tally, explore
 
 pytestmark = pytest.mark.xdist_group("protocol")  # the schedules are run once, in one worker process
-SCHEDULES = 10_000
+SCHEDULES = 2_000
 LIFE = (
     "record: attempted",
     "record: cancelled",
@@ -57,7 +58,7 @@ WEATHER = (
 
 @pytest.fixture(scope="module")
 def tally() -> Tally:
-    """Ten thousand schedules, each of a seed of its own."""
+    """Each schedule has a seed of its own."""
     return explore(range(SCHEDULES))
 
 
