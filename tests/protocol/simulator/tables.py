@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -47,7 +48,8 @@ class SimStepTable:
 
         async def both(transaction: Transaction) -> set[Key]:
             taken: set[Key] = await self._within(transaction, lambda: self._insert(transaction, rows, parkings))
-            await self._within(transaction, lambda: self._unpark(transaction, unpark))
+            own = [(p.request_id, p.n) for p in parkings if p.request_id in unpark]
+            await self._within(transaction, lambda: self._unpark(transaction, unpark, own))
             return taken
 
         return await self._postgres.transact(both)
@@ -96,8 +98,10 @@ class SimStepTable:
             await self._postgres.wait(transaction, holder)
         return False
 
-    async def _unpark(self, transaction: Transaction, requests: Collection[UUID]) -> None:
-        """`DELETE` waits for rows that are being released, and then finds them gone or not."""
+    async def _unpark(self, transaction: Transaction, requests: Collection[UUID], own: Iterable[Place]) -> None:
+        """`DELETE` waits for rows that are being released, and then finds them gone or not. It sees its `own`, too."""
+        for place in own:
+            transaction.on_commit.append(lambda place=place: self._forget(place))
         for place in [place for place in self._tables.parked if place[0] in requests]:
             while (holder := self._postgres.holder(("parked", place))) not in (None, transaction):
                 assert holder is not None
@@ -107,7 +111,7 @@ class SimStepTable:
                 transaction.on_commit.append(lambda place=place: self._forget(place))
 
     def _store(self, row: Row) -> None:
-        self._tables.steps[row.key] = row
+        self._tables.steps[row.key] = row if row.after is None else replace(row, after=None)
 
     def _queue(self, queued: Mapping[Place, Parking]) -> None:
         for place, parking in queued.items():
