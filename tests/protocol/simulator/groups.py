@@ -6,13 +6,14 @@ finds out: it is handed records of partitions that others own by now, and works 
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from simulator.loop import Process, State
 from simulator.net import KERNEL, Net, Server
 from simulator.topics import Topics
 
+from allweather.messaging.kafka.settings import COMMIT_TIMEOUT, JOIN_TIMEOUT
 from allweather.messaging.ports import (
     CommitRefused,
     Committed,
@@ -48,17 +49,19 @@ class Group:
         self, process: Process, instance: str | None, client_id: str, subscription: Subscription, own: Rebalances
     ) -> "SimMembership":
         """A member with its first assignment."""
-
         self._numbers += 1
         known = GroupMember(f"{client_id}-{self._numbers}", instance, client_id, "/simulated")
         member = SimMembership(self, process, known, subscription, own)
         try:
-            await self.net.call(self.broker, lambda: self._admit(member))
-            await member.joined
+            await within(JOIN_TIMEOUT, self._joined(member))
         except BaseException:
             await member.close()
             raise
         return member
+
+    async def _joined(self, member: "SimMembership") -> None:
+        await self.net.call(self.broker, lambda: self._admit(member))
+        await member.joined
 
     def leave(self, member: "SimMembership") -> None:
         """A dynamic member goes at once; a static one keeps its partitions, for its own restart, for a session."""
@@ -94,9 +97,7 @@ class Group:
     def _admit(self, member: "SimMembership") -> None:
         if member.closed or member.process.state is not State.RUNNING:  # it has gone since it asked
             self.net.later(SESSION_S, self._end_session, member)
-        twin = next(
-            (m for m in self.members if m.known.instance_id and m.known.instance_id == member.known.instance_id), None
-        )
+        twin = self._twin(member.known.instance_id)
         if twin is None:
             self.members.append(member)
             self._change()
@@ -108,6 +109,9 @@ class Group:
         else:  # a static member is back: it takes its partitions without a rebalance
             self.net.seen["static member back"] += 1
             member.assign(twin.share)
+
+    def _twin(self, instance: str | None) -> "SimMembership | None":
+        return next((m for m in self.members if instance is not None and m.known.instance_id == instance), None)
 
     def _end_session(self, member: "SimMembership") -> None:
         if member.closed or member.process.state is not State.RUNNING:
@@ -200,7 +204,7 @@ class SimMembership:
                 self.group.committing(self.group.name, at, place)
             self.group.places.update(offsets)
 
-        await self._net.call(self.group.broker, store)
+        await within(COMMIT_TIMEOUT, self._net.call(self.group.broker, store))
 
     async def close(self) -> None:
         self.closed = True
@@ -291,3 +295,12 @@ class SimMembership:
                 return await self._net.call(self.group.broker, effect)
             except MembershipLost:
                 await asyncio.sleep(0.2)
+
+
+async def within(seconds: float, work: Awaitable[None]) -> None:
+    """As `messaging.kafka.membership`: what takes too long ends the stay."""
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except TimeoutError:
+        raise MembershipLost("it took too long") from None

@@ -16,6 +16,7 @@ from simulator.net import FAULTS, Net, Server, alive
 from simulator.topics import Topics
 
 from allweather.messaging import BrokerAway, Message, PublishTimeout, Record, TopicPartition
+from allweather.messaging.kafka.settings import PUBLISH_TIMEOUT
 from allweather.messaging.lanes import check_size
 from allweather.messaging.ports import (
     Committed,
@@ -27,7 +28,6 @@ from allweather.messaging.ports import (
     Subscription,
 )
 
-PUBLISH_S = 30.0
 AWAY_LOOK_S = 1.0
 
 
@@ -95,7 +95,7 @@ class SimBroker:
         for message in messages:
             check_size(message)
             shares.setdefault(self._kafka.topics.place(message), []).append(message)
-        chance, limit = self._net.chance, PUBLISH_S if timeout is None else timeout
+        chance, limit = self._net.chance, PUBLISH_TIMEOUT if timeout is None else timeout
         if len(shares) == 1 or chance.happens(0.8):
             sends = [self._send(list(messages), limit)]
         else:

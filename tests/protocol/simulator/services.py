@@ -4,10 +4,11 @@ What a rule is made of stands here as a method or a value of `Services`, so that
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any
 
+from simulator.chores import Chore, Chores
 from simulator.kafka import Kafka, SimBroker
 from simulator.loop import Process
 from simulator.net import Net
@@ -21,8 +22,9 @@ from simulator.witness import Witness
 from allweather.contracts import topics
 from allweather.contracts.config import Configuration
 from allweather.failpoints import OFF, Failpoints
-from allweather.messaging import BatchHandler, ConcurrentConsumer, Middleware, OrderedConsumer, TransientError
+from allweather.messaging import BatchHandler, ConcurrentConsumer, Middleware, OrderedConsumer
 from allweather.messaging.middleware import dead_letter, retry
+from allweather.messaging.middleware.dead_letter import OutcomeFor, no_outcome
 from allweather.policy.dead_letters import outcome_for
 from allweather.policy.handlers import ClearRequests
 from allweather.provider_worker import results
@@ -45,15 +47,6 @@ from allweather.router.space import ParkingSpace
 from allweather.runtime.clock import Clock
 from allweather.runtime.payloads import MemoryPayloads
 from allweather.runtime.redis import RedisGuard
-
-Turn = Callable[[], Awaitable[object]]
-
-
-class Chore(NamedTuple):
-    """What comes round again and again in a process, and whether there is anything to do."""
-
-    turns: Sequence[Turn]
-    due: Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -117,30 +110,8 @@ class Services:
         release = self.release(parked, board, broker, clock)
         fleet = self._fleet(host, broker, board)
 
-        async def count() -> None:
-            space.counted(await parked.counts())
-
-        known = 0
-
-        async def share() -> None:
-            nonlocal known
-            known = s.redis.version
-            await health.sync()
-
-        chores = [
-            Chore((release.let_go, release.expire, count), s.tables.parked.__len__),
-            Chore((share,), lambda: bool(board.unshared) or _unwell(board) or s.redis.version != known),
-        ]
-        missed = True
-
-        async def look() -> None:
-            nonlocal missed
-            missed = not self._all_fleets_work()
-            await fleet.look()
-
-        if self.stands_in:
-            chores.append(Chore((look,), lambda: missed or bool(board.lost_vendors) or not self._all_fleets_work()))
-        host.process.spawn(_turning(host, s.net, chores))
+        chores = self._chores(release, parked, space, health, fleet, board)
+        host.process.spawn(Chores(chores, host.process, s.net).run(host.stopping))
 
         steps = SimStepTable(s.postgres, s.tables)
         outbox = Outbox(broker.partitions, SECRET)
@@ -188,6 +159,31 @@ class Services:
         async with claims.renewing():
             await consumer.run(host.stopping)
 
+    def _chores(
+        self,
+        release: Release,
+        parked: SimParkedQueue,
+        space: ParkingSpace,
+        health: SharedHealth,
+        fleet: Fleet,
+        board: HealthBoard,
+    ) -> list[Chore]:
+        waiting, redis, known = self.servers.tables.parked.__len__, self.servers.redis, 0
+
+        async def count() -> None:
+            space.counted(await parked.counts())
+
+        async def share() -> None:
+            nonlocal known
+            known = redis.version
+            await health.sync()
+
+        chores = [Chore(turn, waiting) for turn in (release.let_go, release.expire, count)]
+        chores.append(Chore(share, lambda: board.unshared or redis.version != known or _unwell(board)))
+        if self.stands_in:
+            chores.append(Chore(fleet.look, lambda: board.lost_vendors or not self._all_fleets_work()))
+        return chores
+
     # What a rule is made of
 
     def clear(self) -> BatchHandler:
@@ -213,9 +209,7 @@ class Services:
         return SimBroker(self.servers.kafka, host.process, host.slot)
 
     def _redis(self, clock: Clock) -> RedisGuard:
-        client = cast(
-            "Any", SimRedis(self.servers.redis)
-        )  # the commands that are used, not the hundreds that there are
+        client: Any = SimRedis(self.servers.redis)  # with the commands that are used, not the hundreds that there are
         return RedisGuard(client, clock=clock)
 
     def _fleet(self, host: Host, broker: SimBroker, board: HealthBoard) -> Fleet:
@@ -242,29 +236,10 @@ def _station(deployment: str, configuration: Configuration) -> Equipped:
     return Equipped(Target(known, "http://127.0.0.1"), FixedKey("simulated"), Limiter.of(known.concurrency))
 
 
-def _wrappers(group: str, outcome: Any = None) -> Sequence[Middleware]:
+def _wrappers(group: str, outcome: OutcomeFor = no_outcome) -> Sequence[Middleware]:
     """As `messaging.middleware.standard`, without its spans and clocks."""
-    letters = dead_letter(group=group) if outcome is None else dead_letter(group=group, outcome_for=outcome)
-    return letters, retry(group=group)
+    return dead_letter(group=group, outcome_for=outcome), retry(group=group)
 
 
 def _unwell(board: HealthBoard) -> bool:
     return any(state.status != "closed" for state in board.breakers.values())
-
-
-async def _turning(host: Host, net: Net, chores: Sequence[Chore]) -> None:
-    """As `router.loops.turning` does for each by itself; but turns that would find nothing to do are left out."""
-    under_way: dict[Turn, asyncio.Task[None]] = {}
-    while not host.stopping.is_set():
-        await asyncio.sleep(net.chance.between(0.3, 2))
-        for turn in [turn for chore in chores if chore.due() for turn in chore.turns]:
-            running = under_way.get(turn)
-            if running is None or running.done():
-                under_way[turn] = host.process.spawn(_taken(turn, net))
-
-
-async def _taken(turn: Turn, net: Net) -> None:
-    try:
-        await turn()
-    except TransientError:
-        net.seen["turn put off"] += 1

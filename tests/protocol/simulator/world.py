@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from simulator import promises
+from simulator import coverage, promises
 from simulator.chance import Chance
 from simulator.clients import Act, Submission, acts
 from simulator.climate import CLIMATES, Climate
@@ -28,9 +28,8 @@ from simulator.vendors import Vendors
 from simulator.weather import Weather
 from simulator.witness import Violation, Witness
 
-from allweather.contracts import headers, topics
+from allweather.contracts import topics
 from allweather.contracts.config import Configuration
-from allweather.contracts.records import Settled
 from allweather.messaging import Record
 from allweather.router.adapters.fleet import worker_group
 from allweather.router.steps import OUTCOME_POSITION
@@ -189,22 +188,8 @@ class World:
             calm_ms=self.calm_ms,
         )
         violations = [*self.witness.violations, *promises.broken(evidence), *self._stuck(), *self._bugs()]
-        self._count()
+        coverage.count(self.topics, self.tables, self.net.seen)
         return Report(self.seed, violations, self.net.seen, self.net.trace or (), self.loop.turns, self.loop.time())
-
-    def _count(self) -> None:
-        """What was seen of the life cycle, for the coverage of many schedules."""
-        seen, known = self.net.seen, set[str]()
-        for row in self.tables.steps.values():
-            seen[f"step: {row.step.split('-')[0]}"] += 1
-            if row.position == OUTCOME_POSITION:
-                seen[f"outcome: {Settled.model_validate_json(row.decision).outcome}"] += 1
-        for records in self.topics.records.values():
-            for record in records:
-                event = record.text(headers.CE_ID) or ""
-                kind = (record.text(headers.CE_TYPE) or "ai.request.submitted").removeprefix("ai.request.")
-                seen[f"record: {kind}{' again' if event in known else ''}"] += 1
-                known.add(event)
 
     def _stuck(self) -> list[Violation]:
         lagging = [group for group, read in self._groups() if not self.kafka.drained(group, read)]
@@ -215,10 +200,5 @@ class World:
         return [Violation("bug", text) for text in (*self.supervisor.bugs, *self.loop.complaints, *circles)]
 
     def _tell(self, record: Record, sender: str) -> None:
-        self.net.say(f"{sender} wrote", f"{record.topic}/{record.partition}/{record.offset}", told_as(record))
-
-
-def told_as(record: Record) -> str:
-    """A record in a few words."""
-    kind = (record.text(headers.CE_TYPE) or "request").removeprefix("ai.request.")
-    return f"{kind} {(record.key or b'').decode()[:8]}"
+        what = f"{record.topic}/{record.partition}/{record.offset}"
+        self.net.say(f"{sender} wrote", what, coverage.kind(record), (record.key or b"").decode()[:8])
