@@ -87,6 +87,9 @@ class Postgres:
         return self._holders.get(key)
 
     def lock(self, transaction: Transaction, key: Hashable) -> None:
+        """Raises `StatementFailed` where the transaction was ended while this statement of it was running."""
+        if not transaction.open:
+            raise StatementFailed("the transaction is over")
         self._holders[key] = transaction
         transaction.locks.add(key)
 
