@@ -52,7 +52,14 @@ class Cluster:
             folder.mkdir(parents=True, exist_ok=True)
             properties.write_text(self._properties(node, name, folder / "data"))
             if not (folder / "data" / "meta.properties").exists():
-                tool = ("kafka.tools.StorageTool", "format", "-t", self._cluster_id(), "-c", str(properties))
+                # In one word: an id may begin with a dash, and would be taken for an option.
+                tool = (
+                    "kafka.tools.StorageTool",
+                    "format",
+                    f"--cluster-id={self._cluster_id()}",
+                    "-c",
+                    str(properties),
+                )
                 await oneshot.run(*self._java(96), *tool, folder=folder)
 
         return Program(
