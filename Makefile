@@ -80,3 +80,9 @@ SCHEDULES ?= 10000
 .PHONY: protocol
 protocol: install ## Explore the protocol under SCHEDULES seeded schedules of faults (10000)
 	$(BIN)/python tests/protocol/run.py --seed 10000 --schedules $(SCHEDULES) --workers 2
+
+SHORT ?=
+SEED ?=
+.PHONY: test-faults
+test-faults: install ## Kill, stop, cut and starve everything under load; takes hours; ONLY="broker-kill kill-*" SHORT=1 SEED=7
+	@$(BIN)/python tests/faults/run.py $(ONLY:%=--only %) $(if $(SHORT),--short) $(SEED:%=--seed %)

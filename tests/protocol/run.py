@@ -6,18 +6,16 @@ a rule is taken out, to see what it is good for.
 # ruff: noqa: T201 - a command prints
 
 import argparse
-import multiprocessing
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from simulator import climate
-from simulator.explore import Tally, explore, trace
+from simulator.explore import Tally, explore, spread, trace
 from simulator.removed import RULES
 from simulator.world import WHOLE, Installation, Report
 
-PORTION = 500
 CLIMATES = {"changeable": climate.CHANGEABLE, "outage": climate.OUTAGE, "fair": climate.FAIR}
 SHOWN = 3
 """Failed schedules whose trace is printed."""
@@ -32,7 +30,8 @@ def main(arguments: Sequence[str]) -> int:
             _show(trace(seed, _installation(given.without, given.climate)))
         return 0
     tally = Tally()
-    for portion in _portions(seeds, given.workers, given.without, given.climate):
+    work = partial(_explored, without=given.without, kind=given.climate)
+    for portion in spread(seeds, given.workers, work):
         tally.merge(portion)
         print(f"{tally.schedules} schedules", file=sys.stderr)
         for report in portion.failed:
@@ -53,16 +52,6 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--without", choices=sorted(RULES), help="take this rule out")
     parser.add_argument("--trace", action="store_true", help="show every event of every schedule")
     return parser.parse_args(arguments)
-
-
-def _portions(seeds: range, workers: int, without: str | None, kind: str | None) -> Iterator[Tally]:
-    portions = [seeds[at : at + PORTION] for at in range(0, len(seeds), PORTION)]
-    if workers == 1:
-        yield from (_explored(portion, without, kind) for portion in portions)
-        return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(_explored, portion, without, kind) for portion in portions]):
-            yield done.result()
 
 
 def _explored(seeds: range, without: str | None, kind: str | None) -> Tally:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from allweather.contracts.topics import CLEARED, dead_letters, dispatch, requests
-from allweather.local.credentials import TENANTS, development_keys
+from allweather.local.credentials import development_keys
 from allweather.local.settings import REPOSITORY
 from allweather.local.setup import hand_over
 from allweather.local.topics import provision
@@ -14,6 +14,7 @@ from allweather.messaging import topics
 
 TOPICS = REPOSITORY / "infra" / "kafka" / "topics.yaml"
 CONFIG = REPOSITORY / "config"
+TENANTS = ("demo", "other")
 
 
 async def test_topics_are_made_once_for_every_tenant(kafka_bootstrap: str, tmp_path: Path) -> None:
@@ -37,8 +38,8 @@ async def test_topics_are_made_once_for_every_tenant(kafka_bootstrap: str, tmp_p
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_what_containers_share_belongs_to_the_user_whom_the_services_run_as(tmp_path: Path) -> None:
-    hand_over(tmp_path, "nobody")
-    hand_over(tmp_path, "nobody")
+    hand_over(tmp_path, "nobody", TENANTS)
+    hand_over(tmp_path, "nobody", TENANTS)
 
     owners = {path.owner() for path in (tmp_path, *tmp_path.iterdir())}
     assert owners == {pwd.getpwnam("nobody").pw_name}

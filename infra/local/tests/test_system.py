@@ -8,12 +8,14 @@ import yaml
 
 from allweather.contracts import config, topics
 from allweather.local.child import Program
-from allweather.local.credentials import TENANTS, Credentials, development_keys
+from allweather.local.credentials import Credentials, development_keys
 from allweather.local.plan import Options, Plan
 from allweather.local.settings import REPOSITORY, LocalSettings
 from allweather.local.state import StateFolder
 from allweather.local.supervisor import Supervisor
 from allweather.local.system import SIMULATED, services
+
+TENANTS = ("demo", "other")
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +28,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def credentials(tmp_path: Path) -> Credentials:
-    return Credentials.ensure(tmp_path)
+    return Credentials.ensure(tmp_path, TENANTS)
 
 
 def plan(options: Options | None = None) -> Plan:
@@ -151,7 +153,7 @@ def test_a_chosen_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_secrets_are_for_their_owner_only_and_outlive_a_restart(tmp_path: Path, credentials: Credentials) -> None:
     before = credentials.secret_file.read_text(), credentials.keys_file.read_text()
 
-    again = Credentials.ensure(tmp_path)
+    again = Credentials.ensure(tmp_path, TENANTS)
 
     assert (again.secret_file.read_text(), again.keys_file.read_text()) == before
     assert {again.secret_file.stat().st_mode & 0o777, again.keys_file.stat().st_mode & 0o777} == {0o600}

@@ -58,7 +58,7 @@ class Act:
 def acts(chance: Chance, until: float, deadlines_s: Weights) -> list[Act]:
     """What the applications of one schedule do before `until`: few requests, each told apart from all others."""
     done: list[Act] = []
-    for number in range(chance.weighted(((1, 0.6), (2, 0.28), (3, 0.12)))):
+    for number in range(chance.weighted(((1, 0.7), (2, 0.22), (3, 0.08)))):
         first = _submission(chance, f"ticket-{number}", _body(chance, number), 0, deadlines_s)
         begun = chance.between(0, until)
         done.append(Act(begun, first))

@@ -11,7 +11,7 @@ Weights = tuple[tuple[float, float], ...]
 class Climate:
     """How likely what is; numbers are shares of all schedules, or of all calls, or seconds."""
 
-    storms_s: tuple[tuple[tuple[float, float], float], ...] = (((2, 12), 0.4), ((12, 30), 0.35), ((30, 60), 0.25))
+    storms_s: tuple[tuple[tuple[float, float], float], ...] = (((2, 10), 0.5), ((10, 25), 0.3), ((25, 50), 0.2))
     """How long things go wrong."""
     fault_shares: tuple[float, ...] = (0.0, 0.02, 0.05, 0.15)
     """How many calls between processes and servers go wrong."""
@@ -40,7 +40,7 @@ class Climate:
 
 CHANGEABLE: Final = Climate()
 OUTAGE: Final = Climate(
-    storms_s=(((10, 40), 1.0),),
+    storms_s=(((8, 30), 1.0),),
     fault_shares=(0.03, 0.08, 0.2),
     aim="router",
     outage=(0.3, 0.9),

@@ -2,15 +2,18 @@
 
 import gc
 import logging
+import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from simulator.world import WHOLE, Installation, Report, World
 
 COLLECT_EVERY = 50
+PORTION = 500
 
 
 @dataclass
@@ -48,6 +51,17 @@ def explore(seeds: Iterable[int], installation: Installation = WHOLE) -> Tally:
         tally.add(report)
     tally.seconds = time.perf_counter() - begun
     return tally
+
+
+def spread(seeds: range, workers: int, work: Callable[[range], Tally] = explore) -> Iterator[Tally]:
+    """The same by several processes, portion by portion, in whatever order they come."""
+    portions = [seeds[at : at + PORTION] for at in range(0, len(seeds), PORTION)]
+    if workers == 1:
+        yield from map(work, portions)
+        return
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(work, portion) for portion in portions]):
+            yield done.result()
 
 
 def hunt(seeds: Iterable[int], installation: Installation = WHOLE) -> Report | None:

@@ -20,6 +20,8 @@ class Load:
     per_second: float
     on_sent: Callable[[], None] = lambda: None
     sent: int = 0
+    failures: list[BaseException] = field(default_factory=list[BaseException])
+    """A client that failed in a way it does not know: a defect of ours."""
     _open: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
 
     async def until(self, stop: asyncio.Event) -> None:
@@ -34,9 +36,14 @@ class Load:
             return
 
     async def answered(self, within: float) -> int:
-        """Wait until the clients have all that they asked for; returns how many are still waiting after `within` s."""
+        """Wait until the clients have all that they asked for; returns how many are still waiting after `within` s.
+
+        Raises what a client failed with in a way it does not know.
+        """
         if self._open:
             await asyncio.wait(self._open, timeout=within)
+        if self.failures:
+            raise self.failures[0]
         return len(self._open)
 
     async def close(self) -> None:
@@ -59,5 +66,5 @@ class Load:
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._open.discard(task)
-        if not task.cancelled():
-            task.result()  # a client that fails in a way it does not know is a defect of this drill: be loud
+        if not task.cancelled() and (error := task.exception()):
+            self.failures.append(error)

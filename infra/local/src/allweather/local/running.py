@@ -87,7 +87,8 @@ async def running(settings: LocalSettings, options: Options, report: Report) -> 
     began = time.monotonic()
     plan = Plan(settings, options, report)
     async with Supervisor(plan.state, report) as supervisor:
-        credentials = await asyncio.to_thread(Credentials.ensure, plan.state.root)
+        tenants = [tenant.id for tenant in plan.configuration.tenants]
+        credentials = await asyncio.to_thread(Credentials.ensure, plan.state.root, tenants)
         system = Running(plan, supervisor, credentials)
         await system.start()
         report(f"up after {time.monotonic() - began:.1f} s")

@@ -6,8 +6,10 @@ Runs once and ends; running it again changes nothing that is there.
 import argparse
 import asyncio
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
+from allweather.contracts import config
 from allweather.local.credentials import Credentials
 from allweather.local.settings import LocalSettings
 from allweather.local.topics import provision
@@ -15,16 +17,17 @@ from allweather.local.topics import provision
 
 def main() -> None:
     given = _arguments().parse_args()
-    hand_over(given.state, given.owner)
     settings = LocalSettings()
+    tenants = [tenant.id for tenant in config.load(settings.config_dir).tenants]
+    hand_over(given.state, given.owner, tenants)
     if not settings.kafka_bootstrap:
         raise SystemExit("ALLWEATHER_KAFKA_BOOTSTRAP is not set: there are no brokers to make topics on")
     asyncio.run(provision(settings.kafka_bootstrap, given.topics, settings.config_dir, print))
 
 
-def hand_over(state: Path, owner: str | None) -> None:
+def hand_over(state: Path, owner: str | None, tenants: Iterable[str]) -> None:
     """Make the shared folder's content, for the user whom the services run as."""
-    Credentials.ensure(state)
+    Credentials.ensure(state, tenants)
     (state / "payloads").mkdir(exist_ok=True)
     if owner:
         for path in (state, *state.iterdir()):

@@ -1,0 +1,145 @@
+"""A whole system under load, with a hand on every part of it."""
+
+import asyncio
+import signal
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from time import monotonic
+from typing import Final, TypeVar
+from uuid import UUID
+
+import asyncpg
+from lab.door import DoorProbe
+from lab.figures import Figures
+from lab.links import Link
+from lab.scenario import Conditions
+
+from allweather.drills.journal import now_ms
+from allweather.drills.load import Load
+from allweather.drills.stage import Stage
+from allweather.local.supervisor import Supervisor
+from allweather.local.system import services
+from allweather.messaging import MessagingError, TopicPartition
+
+Say = Callable[[str], None]
+T = TypeVar("T")
+
+_LOOK_S: Final = 0.1
+_AUDIT: Final = "audit-sink"
+AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, MessagingError, TimeoutError)
+"""What our own look at the system meets while a server is away: look again."""
+
+
+@dataclass(slots=True)
+class Lab:
+    """What a scenario has in its hands. Everything random comes from `chance`, so a seed tells the whole plan."""
+
+    conditions: Conditions
+    stage: Stage
+    servers: Supervisor
+    services: Supervisor
+    links: dict[str, Link]
+    loads: list[Load]
+    door: DoorProbe
+    chance: Random
+    thorough: bool
+    say: Say
+    figures: Figures = field(default_factory=Figures)
+
+    def times(self, full: int) -> int:
+        """How often a thing is done: `full` times, or twice in a short run."""
+        return full if self.thorough else 2
+
+    def seconds(self, full: float, short: float) -> float:
+        """How long a thing lasts."""
+        return full if self.thorough else short
+
+    def service_names(self) -> list[str]:
+        """Every process of ours; the simulators are not."""
+        return [name for name in self.services.names() if name != "vendorsim"]
+
+    async def hold(self, seconds: float) -> None:
+        """Let a state last: nothing is awaited but time."""
+        await asyncio.sleep(seconds)
+
+    async def kill(self, name: str, *, revive: bool = True) -> None:
+        """SIGKILL one of our processes."""
+        self.stage.worker_crashes += name.startswith("provider-worker.")
+        await self.services.kill(name, revive=revive)
+
+    async def paused(self, name: str, seconds: float) -> None:
+        """Stop a process of ours in the middle of whatever it does, and let it go on: a zombie that comes back."""
+        await self.services.kill(name, signal.SIGSTOP)
+        try:
+            await self.hold(seconds)
+        finally:
+            await self.services.kill(name, signal.SIGCONT)
+
+    @asynccontextmanager
+    async def without(self, *servers: str) -> AsyncGenerator[None]:
+        """Kill servers, and start them again on leaving. Everything waits for them: deadlines are that much later."""
+        began = monotonic()
+        await asyncio.gather(*(self.servers.kill(name, revive=False) for name in servers))
+        try:
+            yield
+        finally:
+            await asyncio.gather(*(self.servers.resume(name) for name in servers))
+            self.stage.away_ms += int((monotonic() - began) * 1000)
+
+    async def takeover(self, since_ms: int, within: float = 120.0) -> float:
+        """Seconds from `since_ms` until everything that was sent before has its outcome."""
+        waiting = {s.request_id for s in self.stage.journal.submissions.values() if s.at_ms <= since_ms}
+        left = await self.until_settled(waiting, within)
+        self.figures.require(f"{len(left)} requests sent before a fault are settled within {within:g} s", kept=not left)
+        return (now_ms() - since_ms) / 1000
+
+    async def until_settled(self, requests: Iterable[UUID], within: float) -> set[UUID]:
+        """Those of `requests` that have no outcome after all."""
+        left, deadline = set(requests), monotonic() + within
+        while left and monotonic() < deadline:
+            await asyncio.sleep(_LOOK_S)
+            left = await self._look(self.stage.unsettled(left), left)
+        return left
+
+    async def until_audited(self, within: float = 60.0) -> float:
+        """Seconds until every record that is on a topic now is an entry of the log."""
+        began, ends = monotonic(), await self._audited_topics()
+        while not (done := await self._look(self._entered(ends), otherwise=False)) and monotonic() - began < within:
+            await asyncio.sleep(_LOOK_S)
+        self.figures.require(f"the log is complete again within {within:g} s", kept=done)
+        return monotonic() - began
+
+    async def until_idle(self, within: float = 60.0) -> float:
+        """Seconds until no group has a record left to handle: nobody is stalled."""
+        began = monotonic()
+        while (lags := await self._look(self._lags(), {"unknown": 1})) and monotonic() - began < within:
+            await asyncio.sleep(_LOOK_S)
+        self.figures.require(f"every group has finished its records within {within:g} s (left: {lags})", kept=not lags)
+        return monotonic() - began
+
+    def restarts(self) -> int:
+        """How often processes of ours were started again, by whoever's doing."""
+        return sum(part["restarts"] for part in self.services.snapshot().values())
+
+    async def _lags(self) -> dict[str, int]:
+        lags = {group: await self.stage.broker.lag(group) for group in self._groups()}
+        return {group: left for group, lag in lags.items() if (left := sum(lag.values()))}
+
+    def _groups(self) -> list[str]:
+        return [service.name for service in services(self.stage.configuration) if service.name != "ingest"]
+
+    async def _audited_topics(self) -> Mapping[TopicPartition, int]:
+        places = await self.stage.broker.committed(_AUDIT)
+        return await self.stage.broker.end_offsets(list(places))
+
+    async def _entered(self, ends: Mapping[TopicPartition, int]) -> bool:
+        places = await self.stage.broker.committed(_AUDIT)
+        return all(at in places and places[at].offset >= end for at, end in ends.items())
+
+    async def _look(self, look: Awaitable[T], otherwise: T) -> T:
+        try:
+            return await look
+        except AWAY:
+            return otherwise
