@@ -85,4 +85,4 @@ SHORT ?=
 SEED ?=
 .PHONY: test-faults
 test-faults: install ## Kill, stop, cut and starve everything under load; takes hours; ONLY="broker-kill kill-*" SHORT=1 SEED=7
-	@$(BIN)/python tests/faults/run.py $(ONLY:%=--only %) $(if $(SHORT),--short) $(SEED:%=--seed %)
+	@$(BIN)/python tests/faults/run.py $(ONLY:%=--only '%') $(if $(SHORT),--short) $(SEED:%=--seed %)

@@ -21,7 +21,7 @@ _TIME_FACTOR = 0.1
 
 
 def demo(
-    rate: Annotated[float, typer.Option(help="Requests a second, half through each door.")] = 4.0,
+    rate: Annotated[float, typer.Option(help="Requests a second, half through each door.")] = 5.0,
     keep: Annotated[bool, typer.Option(help="Keep the state folder (topics, tables, logs) afterwards.")] = False,
 ) -> None:
     """Run a busy afternoon on real parts: vendors fail one after another, services are killed, nothing is lost.
