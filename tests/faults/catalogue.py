@@ -3,6 +3,15 @@
 from typing import Final
 
 from lab.scenario import Scenario
-from scenarios import broker, kills
+from scenarios import broker, deploys, kills, limits, network, pauses, soak, stores
 
-SCENARIOS: Final[tuple[Scenario, ...]] = (*kills.SCENARIOS, *broker.SCENARIOS)
+SCENARIOS: Final[tuple[Scenario, ...]] = (
+    *kills.SCENARIOS,
+    *pauses.SCENARIOS,
+    *stores.SCENARIOS,
+    *deploys.SCENARIOS,
+    *limits.SCENARIOS,
+    *broker.SCENARIOS,
+    *network.SCENARIOS,
+    *soak.SCENARIOS,
+)

@@ -5,6 +5,7 @@ import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from time import monotonic
 from typing import Final, TypeVar
@@ -38,6 +39,8 @@ class Lab:
 
     conditions: Conditions
     stage: Stage
+    state: Path
+    """Where everything of this lab lives."""
     servers: Supervisor
     services: Supervisor
     links: dict[str, Link]
@@ -78,14 +81,21 @@ class Lab:
             await self.services.kill(name, signal.SIGCONT)
 
     @asynccontextmanager
-    async def without(self, *servers: str) -> AsyncGenerator[None]:
-        """Kill servers, and start them again on leaving. Everything waits for them: deadlines are that much later."""
+    async def without(self, *servers: str, needed: bool = True) -> AsyncGenerator[None]:
+        """Kill servers, and start them again on leaving."""
+        async with self.waited_for(needed=needed):
+            await asyncio.gather(*(self.servers.kill(name, revive=False) for name in servers))
+            try:
+                yield
+            finally:
+                await asyncio.gather(*(self.servers.resume(name) for name in servers))
+
+    @asynccontextmanager
+    async def waited_for(self, *, needed: bool = True) -> AsyncGenerator[None]:
+        """A stretch in which something is away; when everything needs it, deadlines are that much later."""
         began = monotonic()
-        await asyncio.gather(*(self.servers.kill(name, revive=False) for name in servers))
-        try:
-            yield
-        finally:
-            await asyncio.gather(*(self.servers.resume(name) for name in servers))
+        yield
+        if needed:
             self.stage.away_ms += int((monotonic() - began) * 1000)
 
     async def takeover(self, since_ms: int, within: float = 120.0) -> float:

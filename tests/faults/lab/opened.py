@@ -56,7 +56,17 @@ async def opened(scenario: Scenario, seed: int, *, thorough: bool, say: Say) -> 
             for tenant in conditions.tenants
         ]
         yield Lab(
-            conditions, stage, servers.supervisor, system.supervisor, links, loads, door, Random(seed), thorough, say
+            conditions,
+            stage,
+            state,
+            servers.supervisor,
+            system.supervisor,
+            links,
+            loads,
+            door,
+            Random(seed),
+            thorough,
+            say,
         )
 
 

@@ -1,0 +1,69 @@
+"""An hour of everything, two faults at a time."""
+
+import asyncio
+from time import monotonic
+
+from lab.growth import Growth
+from lab.lab import Lab
+from lab.scenario import Conditions, Scenario
+from lab.strikes import Strike, on_links, on_processes, on_servers, on_vendors
+
+_LONG_S = 3600.0
+_SHORT_S = 60.0
+_AT_A_TIME = 2
+_LOOK_S = 15.0
+_GROWTH = 0.05
+_REPLICATED = ("policy", "router", "provider-worker.anthropic", "audit-sink")
+_VICTIMS = [*(f"{name}-1" for name in _REPLICATED), "provider-worker.azure-openai", "provider-worker.vertex"]
+"""The first replica of each service lives through the whole hour, so that what grows can be seen."""
+
+
+async def everything(lab: Lab) -> None:
+    """Two faults at a time, chosen by the seed, until the time is over."""
+    strikes = [*on_processes(_VICTIMS), *on_servers(), *on_vendors(), *on_links(list(lab.links))]
+    until, growth, struck, counts = monotonic() + lab.seconds(_LONG_S, _SHORT_S), Growth(), set[str](), list[str]()
+    async with asyncio.TaskGroup() as group:
+        looking = group.create_task(_look(lab, growth))
+        striking = [group.create_task(_strike(lab, strikes, struck, counts, until)) for _ in range(_AT_A_TIME)]
+        await asyncio.gather(*striking)
+        looking.cancel()
+    lab.figures.note("strikes", len(counts))
+    _note_growth(lab, growth)
+
+
+async def _strike(lab: Lab, strikes: list[Strike], struck: set[str], counts: list[str], until: float) -> None:
+    while monotonic() < until:
+        strike = lab.chance.choice([s for s in strikes if s.part not in struck])
+        struck.add(strike.part)
+        lab.say(f"{strike.name} ({max(0, until - monotonic()):.0f} s to go)")
+        try:
+            await strike.run(lab)
+        finally:
+            struck.discard(strike.part)
+        counts.append(strike.name)
+        await lab.hold(lab.chance.uniform(1, 10))
+
+
+async def _look(lab: Lab, growth: Growth) -> None:
+    while True:
+        growth.look({name: pid for name in lab.service_names() if (pid := lab.services.pid(name))})
+        await asyncio.sleep(_LOOK_S)
+
+
+def _note_growth(lab: Lab, growth: Growth) -> None:
+    fewest = int(lab.seconds(_LONG_S, _SHORT_S) / _LOOK_S * 0.9)
+    for name, (early, late) in sorted(growth.of_survivors(fewest).items()):
+        lab.figures.note(f"rss_mb_{name}", late.rss_mb)
+        if lab.thorough:
+            lab.figures.at_most(f"rss_growth_{name}", late.rss_mb / early.rss_mb - 1, _GROWTH)
+            lab.figures.at_most(f"files_growth_{name}", late.files - early.files, 0)
+
+
+SCENARIOS = (
+    Scenario(
+        "soak",
+        "an hour at 50 requests a second with two random faults at a time",
+        everything,
+        Conditions(linked=True, per_second=50.0, replicas=dict.fromkeys(_REPLICATED, 2), settle_within_s=300.0),
+    ),
+)
