@@ -85,8 +85,7 @@ async def _settled(lab: Lab) -> None:
     await lab.until_settled(accepted, lab.conditions.settle_within_s)
     waiting = sum([await load.answered(_CLIENTS_WITHIN_S) for load in lab.loads])
     lab.figures.at_most("callers_still_waiting", waiting, 0)
-    lab.figures.note("seconds_until_idle", await lab.until_idle())
-    await lab.until_audited()
+    lab.figures.note("caught_up_s", await lab.until_caught_up())
 
 
 async def _proven(lab: Lab) -> tuple[Summary, Evidence]:

@@ -35,7 +35,7 @@ async def of_three(lab: Lab) -> None:
     takeover = await lab.takeover(at)
     await lab.servers.resume("kafka-1")
     lab.figures.at_most("takeover_s_of_one", takeover, 20.0)
-    await lab.until_idle()
+    await lab.until_caught_up()
     seconds = lab.seconds(_QUORUM_LOST_S, 20.0)
     lab.say(f"SIGKILL two of three for {seconds:g} s")
     recovered = await _out(lab, seconds, "kafka-2", "kafka-3")
@@ -56,7 +56,7 @@ async def _out(lab: Lab, seconds: float, *brokers: str) -> float:
     )
     slow = [a.took_s for a in answers if a.status == 503 and a.took_s > _REFUSED_WITHIN_S]
     lab.figures.require(f"the door says 503 within {_REFUSED_WITHIN_S:g} s (took {slow})", kept=not slow)
-    return await lab.takeover(back) + await lab.until_idle()
+    return await lab.takeover(back) + await lab.until_caught_up()
 
 
 def _note_recovery(lab: Lab, recovered: list[float]) -> None:

@@ -50,7 +50,9 @@ async def _killed(lab: Lab, name: str, *, revive: bool = True) -> float:
     lab.say(f"SIGKILL {name}")
     at = now_ms()
     await lab.kill(name, revive=revive)
-    settled, audited = await asyncio.gather(lab.takeover(at), lab.until_audited() if "audit" in name else lab.hold(0))
+    settled, audited = await asyncio.gather(
+        lab.takeover(at), lab.until_caught_up("audit-sink") if "audit" in name else lab.hold(0)
+    )
     if revive:
         await lab.services.until_ready(name)
     return max(settled, audited or 0.0)

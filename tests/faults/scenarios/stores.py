@@ -61,7 +61,7 @@ async def _caught_up(lab: Lab, began: float, ended: float) -> None:
     accepted = [a for a in lab.door.between(began, ended - 1) if a.status == 202]
     lab.figures.at_least("accepted_meanwhile_by_the_door", len(accepted), (ended - began) * 0.8)
     lab.figures.at_most("takeover_s", await lab.takeover(now_ms()), _CAUGHT_UP_S)
-    lab.figures.note("idle_after_s", await lab.until_idle())
+    lab.figures.note("caught_up_s", await lab.until_caught_up())
 
 
 SCENARIOS = (
