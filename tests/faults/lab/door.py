@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from time import monotonic
 from typing import Final
+from uuid import UUID
 
 import aiohttp
 import msgspec
@@ -38,6 +39,8 @@ class DoorProbe:
     journal: Journal
     run: str
     answers: list[Answer] = field(default_factory=list[Answer])
+    given_up: set[UUID] = field(default_factory=set[UUID])
+    """What was asked for and neither accepted nor asked for again: it may have an outcome or none."""
 
     async def ask_until(self, stop: asyncio.Event) -> None:
         """Ask once a second, whether or not earlier answers have come."""
@@ -62,6 +65,8 @@ class DoorProbe:
         self.answers.append(Answer(asked, monotonic() - asked, status))
         if status == 202:
             self.journal.told(request, "accepted")
+        else:
+            self.given_up.add(request)
 
     async def _status(self, http: aiohttp.ClientSession, key: str, body: bytes) -> int | None:
         named = {"Authorization": f"Bearer {self.key}", "Idempotency-Key": key, "Content-Type": "application/json"}

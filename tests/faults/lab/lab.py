@@ -99,8 +99,8 @@ class Lab:
 
     async def takeover(self, since_ms: int, within: float = 120.0) -> float:
         """Seconds from `since_ms` until everything that was sent before has its outcome."""
-        waiting = {s.request_id for s in self.stage.journal.submissions.values() if s.at_ms <= since_ms}
-        left = await self.until_settled(waiting, within)
+        sent = {s.request_id for s in self.stage.journal.submissions.values() if s.at_ms <= since_ms}
+        left = await self.until_settled(sent - self.door.given_up, within)
         self.figures.require(f"{len(left)} requests sent before a fault are settled within {within:g} s", kept=not left)
         return (now_ms() - since_ms) / 1000
 

@@ -135,9 +135,11 @@ class ProducerClient:
 
     async def discard(self) -> None:
         """Close at once. What is queued is failed instead of being retried for ever, or sent when nobody waits."""
-        sender = self._producer._sender.sender_task
+        sender, failed = self._producer._sender.sender_task, self._producer._sender._fail_all
         self._producer._message_accumulator.fail_all(Discarded("the producer was discarded"))
         if sender is not None:
+            sender.remove_done_callback(failed)  # it takes our cancellation for a failure, and fails in saying so
+            sender.add_done_callback(heard)
             sender.cancel()
             await asyncio.wait({sender}, timeout=CLOSE_TIMEOUT)
         await _try(self._producer.stop())

@@ -50,7 +50,7 @@ class Renewable(Generic[C]):
                 else:
                     self._client = client
                     return client
-            await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(_PAUSE)  # of all who wait here, one tries: the brokers are busy enough
 
     def discard(self, client: C) -> bool:
         """End this client. False when somebody has done so before."""
