@@ -1,6 +1,6 @@
 """Ids are derived: the same submission gives the same id, and no tenant can name or forge another's."""
 
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +22,11 @@ tenants = st.from_regex(r"[a-z0-9][a-z0-9-]{0,20}", fullmatch=True)
 @given(tenants, st.text(max_size=60), tenants, st.text(max_size=60))
 def test_two_submissions_share_an_id_only_when_tenant_and_key_are_equal(a: str, k: str, b: str, m: str) -> None:
     assert (request_id(a, k) == request_id(b, m)) == ((a, k) == (b, m))
+
+
+@given(st.uuids(), st.text(max_size=80))
+def test_an_event_id_is_the_version_5_uuid_of_request_and_step(request: UUID, step: str) -> None:
+    assert event_id(request, step) == str(uuid5(request, step))
 
 
 @given(tenants, st.uuids())

@@ -7,15 +7,19 @@ tenant is part of the derivation, no caller can name another tenant's request.
 
 import hmac
 from dataclasses import dataclass
-from uuid import UUID, uuid5
+from hashlib import sha1
+from uuid import UUID
 
 _REQUESTS = UUID("5d0c4f0e-7d0b-5b62-9a53-6d1a3b0f3f11")
 _TAG_HEX = 16
+_NAMED = ~(0xF000 << 64 | 0xC000 << 48)
+_VERSION_5 = 5 << 76 | 1 << 63
+"""RFC 9562: where a version 5 identifier says what it is, instead of a part of the hash."""
 
 
 def request_id(tenant: str, submission_key: str) -> UUID:
     """The id of the request that `tenant` submitted under `submission_key`."""
-    return uuid5(_REQUESTS, f"{len(tenant)}:{tenant}:{submission_key}")
+    return UUID(int=_uuid5(_REQUESTS, f"{len(tenant)}:{tenant}:{submission_key}"))
 
 
 def position_key(topic: str, partition: int, offset: int) -> str:
@@ -25,12 +29,13 @@ def position_key(topic: str, partition: int, offset: int) -> str:
 
 def attempt_id(request: UUID, n: int) -> UUID:
     """The id of attempt `n` (from 1), whatever deployment it goes to."""
-    return uuid5(request, f"attempt-{n}")
+    return UUID(int=_uuid5(request, f"attempt-{n}"))
 
 
 def event_id(request: UUID, step: str) -> str:
     """The `ce_id` of the record that carries out `step`: the same each time the step is carried out."""
-    return str(uuid5(request, step))
+    digits = f"{_uuid5(request, step):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def public_id(request: UUID, tenant: str, secret: bytes) -> str:
@@ -49,6 +54,12 @@ def parse_public_id(text: str, tenant: str, secret: bytes) -> UUID | None:
     ):
         return None
     return UUID(hex=hex_id)
+
+
+def _uuid5(namespace: UUID, name: str) -> int:
+    """The number of `uuid.uuid5(namespace, name)`, in a quarter of its time: every record has at least one."""
+    hashed = sha1(namespace.bytes + name.encode(), usedforsecurity=False).digest()
+    return int.from_bytes(hashed[:16], "big") & _NAMED | _VERSION_5
 
 
 def _tag(hex_id: str, tenant: str, secret: bytes) -> str:

@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 import rfc8785
@@ -30,5 +31,10 @@ def digest(data: bytes) -> str:
 
 def iso_time(at_ms: int) -> str:
     """RFC 3339 text, in UTC with milliseconds, of a time in milliseconds since the epoch."""
-    moment = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{_iso_second(at_ms // 1000)}.{at_ms % 1000:03}Z"
+
+
+@lru_cache(maxsize=64)
+def _iso_second(at_s: int) -> str:
+    """Records of one second follow one another."""
+    return datetime.datetime.fromtimestamp(at_s, datetime.UTC).isoformat()[:19]
