@@ -43,7 +43,7 @@ class ConcurrentConsumer:
     ) -> None:
         pace, metrics = pace or Pace(), metrics or NoMetrics()
         progress = Progress()
-        intake = Intake(progress, max_records=pace.max_records, max_bytes=pace.max_bytes)
+        intake = Intake(progress, max_records=pace.max_records, max_bytes=pace.max_bytes, linger=pace.linger)
         steps = Steps(
             broker,
             _one_at_a_time(handler),

@@ -42,7 +42,7 @@ class OrderedConsumer:
     ) -> None:
         pace, metrics = pace or Pace(), metrics or NoMetrics()
         progress = Progress()
-        intake = Intake(progress, max_records=pace.max_records, max_bytes=pace.max_bytes)
+        intake = Intake(progress, max_records=pace.max_records, max_bytes=pace.max_bytes, linger=pace.linger)
         steps = Steps(
             broker,
             handler,
@@ -90,7 +90,7 @@ class _Batches:
 
     async def run(self) -> None:
         while not self._finishing:
-            records = await self._intake.take(self._pace.linger)
+            records = await self._intake.take()
             self._batch = asyncio.create_task(self._take(records))
             try:
                 await asyncio.wait({self._batch})

@@ -10,6 +10,8 @@ from allweather.messaging.ports import Committed
 from allweather.messaging.types import TopicPartition
 
 _MIB = 1024 * 1024
+LINGER = 0.004
+"""Under load a fetch then brings several records; nobody waits whose record comes by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +20,8 @@ class Pace:
 
     max_records: int = 500
     max_bytes: int = 4 * _MIB
-    linger: float = 0.0
-    """How long to let a batch fill; at 0 a batch is what is there."""
+    linger: float = LINGER
+    """At least so long from one poll that brought records to the next, so that batches fill; after a pause at once."""
     commit_interval: float = 0.25
     revoke_grace: float = 5.0
     """How long a rebalance waits for the work in hand; the group's other members wait with it."""
