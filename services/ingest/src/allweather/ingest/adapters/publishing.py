@@ -1,4 +1,4 @@
-"""Publishing at a door: what comes up in one turn of the event loop goes out in one batch."""
+"""Publishing at a door: what comes up at nearly the same time goes out in one batch."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,6 +9,8 @@ from allweather.messaging import Message, MessagingError, PermanentError, Publis
 _Waiting = tuple[Message, "asyncio.Future[None]"]
 
 MOST_AT_ONCE: Final = 500
+PACE_S: Final = 0.004
+"""At least so long from one batch to the next: under load they fill, and a caller by itself never waits."""
 
 
 class Coalesced:
@@ -19,17 +21,19 @@ class Coalesced:
         self._timeout = timeout
         self._waiting: list[_Waiting] = []
         self._sending: set[asyncio.Task[None]] = set()
+        self._next = 0.0
 
     async def publish(self, message: Message) -> None:
         """Return when `message` is acknowledged. Raises what the publisher raises for it."""
         loop = asyncio.get_running_loop()
         acknowledged: asyncio.Future[None] = loop.create_future()
         if not self._waiting:
-            loop.call_soon(self._flush)
+            loop.call_at(max(loop.time(), self._next), self._flush)
         self._waiting.append((message, acknowledged))
         await acknowledged
 
     def _flush(self) -> None:
+        self._next = asyncio.get_running_loop().time() + PACE_S
         waiting, self._waiting = self._waiting, []
         for start in range(0, len(waiting), MOST_AT_ONCE):
             sending = asyncio.ensure_future(self._send(waiting[start : start + MOST_AT_ONCE]))
