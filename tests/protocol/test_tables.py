@@ -3,10 +3,10 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from pydantic import SecretStr
 from simulator.chance import Chance
 from simulator.loop import Process, SimLoop

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, Final
 
+from msgspec.structs import replace
 from simulator.climate import OUTAGE
 from simulator.kafka import SimBroker
 from simulator.postgres import Transaction

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import replace
 from simulator.postgres import Postgres, Transaction
 
 from allweather.contracts.slip import Priority, ReplyAddress

@@ -5,7 +5,8 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from allweather.contracts import topics
 from allweather.messaging.errors import PermanentError, PublishTimeout
@@ -87,8 +88,9 @@ class Delivery:
         letters = topics.dead_letters(message.topic)
         log.error("undeliverable message for %s (%s), kept in %s", message.topic, reason, letters)
         headers = (*message.headers, (REASON, reason.encode()))
+        letter = replace(message, topic=letters, headers=headers, partition=None)
         try:
-            await self._broker.publisher.publish([replace(message, topic=letters, headers=headers, partition=None)])
+            await self._broker.publisher.publish([letter])
         except (PublishTimeout, PermanentError) as error:
             # A tenant's topic must not stop the pipeline even when its dead letters are out of order as well.
             log.error("nor could %s be kept in %s: %s", message.topic, letters, error)

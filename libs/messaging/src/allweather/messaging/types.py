@@ -1,8 +1,13 @@
-"""The nouns of messaging: what is consumed, what is published, and the shape of a handler."""
+"""The nouns of messaging: what is consumed, what is published, and the shape of a handler.
+
+Records and messages are structs: thousands are made each second, and one costs a tenth of a frozen dataclass.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
+
+import msgspec
 
 Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
 
@@ -12,8 +17,7 @@ class TopicPartition(NamedTuple):
     partition: int
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, gc=False):
     """What a handler wants published. Without a partition, the key chooses it as every Kafka client would."""
 
     topic: str
@@ -23,8 +27,7 @@ class Message:
     partition: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """What was read from a partition: key, value and headers are exactly the bytes its producer wrote."""
 
     topic: str

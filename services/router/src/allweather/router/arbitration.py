@@ -5,9 +5,12 @@ dropped. A batch settles first, and nothing is dispatched, parked or released wh
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
 
 from allweather.contracts.records import Dispatch, Ended, Parked, Settled
 from allweather.contracts.slip import Slip
@@ -31,8 +34,7 @@ class Fate(Enum):
     """The request has been submitted before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
+class Carried(msgspec.Struct, frozen=True):
     """A step that is to be carried out: published as its row says."""
 
     seen: Occurrence

@@ -26,8 +26,7 @@ class Cleared:
 Event = Cleared | AttemptResult | Released | Ended
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
+class Occurrence(msgspec.Struct, frozen=True):
     """What happened to one request, as one record said it."""
 
     cause: Cause

@@ -1,11 +1,11 @@
 """Records in, messages out: the router's decision for a batch, with everything that is written down first."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from allweather.contracts.config import Configuration
 from allweather.contracts.records import AttemptResult, Dispatch, Ended, Parked, Released

@@ -1,8 +1,9 @@
 """A step of a request: what the router decided, as the row that stores it and the slip that travels on."""
 
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
+
+import msgspec
 
 from allweather.contracts.records import Dispatch, Parked, Settled
 from allweather.contracts.slip import Slip
@@ -17,8 +18,7 @@ Key = tuple[UUID, int]
 """Request and position: a step is taken once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """A step as the table keeps it. `decision` is the exact JSON of the record that carries it out."""
 
     request_id: UUID
@@ -39,8 +39,7 @@ class Row:
         return self.request_id, self.position
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """The next step of a request: an attempt, waiting, or its outcome."""
 
     slip: Slip

@@ -62,7 +62,7 @@ class Sent(NamedTuple):
     messages: Sequence[Placed]
 
 
-_WORTH_A_BATCH = 8
+_WORTH_A_BATCH = 3
 
 
 def _is_nothing(message: Message) -> bool:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+import msgspec
 from opentelemetry import trace
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags, Tracer
 
@@ -64,7 +65,7 @@ def _continuing(outputs: Outputs, contexts: dict[bytes | None, SpanContext], def
         context = contexts.get(message.key, default)
         if context is None or any(name == TRACEPARENT for name, _ in message.headers):
             return message
-        return replace(message, headers=(*message.headers, (TRACEPARENT, _written(context))))
+        return msgspec.structs.replace(message, headers=(*message.headers, (TRACEPARENT, _written(context))))
 
     return replace(outputs, messages=[continued(message) for message in outputs.messages])
 
