@@ -1,93 +1,66 @@
-"""One JSON object a line, whoever logs: our code by structlog, libraries by `logging`.
+"""One JSON object a line, whoever logs: our code and libraries alike by `logging`.
 
-    log = structlog.get_logger(__name__)
-    with about(tenant=slip.tenant, request_id=str(slip.request_id)):
-        log.info("request parked", reason="no healthy candidate")
+    log = logging.getLogger(__name__)
+    log.info("request parked", extra={"reason": "no healthy candidate"})
 
 The event is a constant sentence; what varies is a field, and only fields on the list in `redaction` are written.
 """
 
+import json
 import logging
-import sys
-from collections.abc import MutableMapping
-from contextlib import AbstractContextManager
-from typing import Any, TextIO, cast
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
 
-import structlog
 from opentelemetry import trace
-from structlog.typing import EventDict, Processor, WrappedLogger
 
 from allweather.telemetry.redaction import allowed, reported, scrubbed
 
 NOISY = ("aiokafka", "asyncio", "httpx", "httpcore", "urllib3", "alembic", "opentelemetry", "uvicorn")
 """Libraries that say too much below a warning."""
 
+_OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+"""What `logging` itself puts on a record; the rest are our fields."""
+
 
 def configure_logs(level: str, *, stream: TextIO, **process: str | int) -> None:
     """Write every log line of this process from `level` up to `stream`, each with the fields of `process`."""
-    shared = _shared(process)
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
-            processors=[_rendered_error, _redacted, structlog.processors.JSONRenderer()],
-        )
-    )
+    handler.setFormatter(_JsonLine(process))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
 
 
-def about(**fields: str | int) -> AbstractContextManager[Any]:
-    """Put `fields` on every line that is logged inside the block."""
-    return structlog.contextvars.bound_contextvars(**fields)
+class _JsonLine(logging.Formatter):
+    """A record as one line, without secrets and without what an error quotes."""
+
+    def __init__(self, process: Mapping[str, str | int]) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, Any] = {
+            **self._process,
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": scrubbed(record.getMessage()),
+            **_trace(),
+            **{name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD},
+        }
+        if (error := _error(record)) is not None:
+            fields["exception"] = reported(error)
+        return json.dumps(allowed(fields), default=repr)
 
 
-def _shared(process: dict[str, str | int]) -> list[Processor]:
-    def add_process(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        return {**process, **event}
-
-    return [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _add_trace,
-        add_process,
-    ]
-
-
-def _add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def _trace() -> dict[str, str]:
     context = trace.get_current_span().get_span_context()
-    if context.is_valid:
-        event["trace_id"] = trace.format_trace_id(context.trace_id)
-        event["span_id"] = trace.format_span_id(context.span_id)
-    return event
+    if not context.is_valid:
+        return {}
+    return {"trace_id": trace.format_trace_id(context.trace_id), "span_id": trace.format_span_id(context.span_id)}
 
 
-def _rendered_error(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Replace `exc_info` by a report that quotes no input."""
-    error = _error(event.pop("exc_info", None))
-    if error is not None:
-        event["exception"] = reported(error)
-    return event
-
-
-def _error(given: object) -> BaseException | None:
-    """The error of an `exc_info`, which may be an error, a triple, or the wish to log the one being handled."""
-    if isinstance(given, BaseException):
-        return given
-    handled = cast("tuple[object, BaseException | None, object]", given) if isinstance(given, tuple) else sys.exc_info()
-    return handled[1] if given else None
-
-
-def _redacted(_logger: WrappedLogger, _method: str, event: EventDict) -> MutableMapping[str, Any]:
-    fields = structlog.stdlib.ProcessorFormatter.remove_processors_meta(_logger, _method, event)
-    return allowed({**fields, "event": scrubbed(str(fields.get("event", "")))})
+def _error(record: logging.LogRecord) -> BaseException | None:
+    return record.exc_info[1] if record.exc_info else None

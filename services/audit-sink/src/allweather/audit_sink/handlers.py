@@ -1,9 +1,8 @@
 """Records in, entries in the log: the sink's side of the consumer."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-
-import structlog
 
 from allweather.audit_sink.adapters.log import FrontierMoved, Log, LogRewound
 from allweather.audit_sink.backlog import Backlog
@@ -12,7 +11,7 @@ from allweather.messaging import Outputs, Record, TopicPartition
 from allweather.telemetry.instruments import NONE
 from allweather.telemetry.metrics import AUDIT_ENTRIES, AUDIT_GAPS
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Sink:
@@ -70,4 +69,6 @@ class Sink:
         AUDIT_ENTRIES.inc(NONE, entries)
         for gap in (gap for step in steps for gap in step.gaps):
             AUDIT_GAPS.inc(NONE)
-            log.error("records were gone before they were audited", topic=gap.topic, offset=gap.source_offset)
+            log.error(
+                "records were gone before they were audited", extra={"topic": gap.topic, "offset": gap.source_offset}
+            )

@@ -5,10 +5,9 @@ it, and after a crash the same entries are published again, byte for byte.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection
 from typing import Final
-
-import structlog
 
 from allweather.audit_sink.adapters.log import Head, Log, SignedHead
 from allweather.audit_sink.backlog import Backlog
@@ -19,7 +18,7 @@ from allweather.runtime.clock import Clock
 from allweather.telemetry.metrics import CHECKPOINT_TIME
 from allweather.telemetry.metrics import Shard as ShardLabel
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 EVERY_S: Final = 1.0
 IDLE_S: Final = 60.0
@@ -56,7 +55,7 @@ class Publishing:
             await self.round()
         except TransientError as error:
             self._backlog.some.set()
-            log.warning("checkpoints wait", error=str(error))
+            log.warning("checkpoints wait", extra={"error": str(error)})
 
     async def round(self) -> None:
         """Publish all that the log holds now, and sign the shards that have grown or been silent for long."""
