@@ -16,10 +16,10 @@ _HERTZ: Final = "200"
 _TOP: Final = 15
 
 STAGES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    ("telemetry", ("opentelemetry/", "allweather/telemetry/", "prometheus_client/", "structlog/", "logging/")),
+    ("telemetry", ("opentelemetry/", "allweather/telemetry/", "prometheus_client/", "logging/")),
     ("kafka client", ("aiokafka/",)),
     ("postgres client", ("asyncpg/", "allweather/runtime/postgres.py")),
-    ("redis client", ("redis/", "allweather/runtime/redis.py")),
+    ("redis client", ("allweather/runtime/redis", "allweather/runtime/resp.py")),
     ("http out", ("aiohttp/", "yarl/", "multidict/")),
     ("http in", ("uvicorn/", "starlette/", "httptools/")),
     ("messaging", ("allweather/messaging/",)),

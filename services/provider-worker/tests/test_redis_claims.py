@@ -28,7 +28,7 @@ def claim(holder: Holder, offset: int = 7) -> Claim:
 async def test_free_attempt_is_taken_for_a_lease(redis: RedisGuard) -> None:
     assert await RedisClaims(redis).acquire(claim(FIRST))
 
-    assert 0 < await redis.client.pttl("claim:a1") <= LEASE_MS
+    assert 0 < await redis.call("PTTL", "claim:a1") <= LEASE_MS
 
 
 async def test_finished_attempt_is_not_made_again(redis: RedisGuard) -> None:
@@ -72,7 +72,7 @@ async def test_lapsed_lease_is_taken_over(redis: RedisGuard) -> None:
     await RedisClaims(redis).acquire(claim(FIRST))
     waiting = asyncio.create_task(RedisClaims(redis).acquire(claim(SECOND)))
 
-    await redis.client.pexpire("claim:a1", 1)
+    await redis.call("PEXPIRE", "claim:a1", 1)
 
     assert await waiting
 
@@ -80,12 +80,12 @@ async def test_lapsed_lease_is_taken_over(redis: RedisGuard) -> None:
 async def test_next_life_of_a_slot_takes_over_at_once(redis: RedisGuard) -> None:
     """Its earlier life is dead, or the supervisor would not have started it; the lease runs anew."""
     await RedisClaims(redis).acquire(claim(FIRST))
-    await redis.client.pexpire("claim:a1", 5_000)
+    await redis.call("PEXPIRE", "claim:a1", 5_000)
 
     assert await RedisClaims(redis).acquire(claim(Holder(FIRST.instance, 2)))
 
     async def renewed() -> bool:
-        return bool(await redis.client.pttl("claim:a1") > 5_000)
+        return bool(await redis.call("PTTL", "claim:a1") > 5_000)
 
     await eventually(renewed)
 
@@ -97,11 +97,11 @@ async def test_held_claims_are_renewed_together(redis: RedisGuard, monkeypatch: 
     low, lapsed = claim(FIRST), Claim("a2", "dispatch/0/8", FIRST)
     async with claims.renewing():
         await asyncio.gather(claims.acquire(low), claims.acquire(lapsed))
-        await redis.client.pexpire("claim:a1", 2_000)
-        await redis.client.delete("claim:a2")
+        await redis.call("PEXPIRE", "claim:a1", 2_000)
+        await redis.call("DEL", "claim:a2")
 
         async def renewed() -> bool:
-            return bool(await redis.client.pttl("claim:a1") > 2_000 and await redis.client.pttl("claim:a2") > 0)
+            return bool(await redis.call("PTTL", "claim:a1") > 2_000 and await redis.call("PTTL", "claim:a2") > 0)
 
         await eventually(renewed)
 
@@ -112,7 +112,7 @@ async def test_what_is_done_at_the_end_is_still_written(redis: RedisGuard) -> No
         await claims.acquire(claim(FIRST))
         claims.done(claim(FIRST))
 
-    assert await redis.client.get("claim:a1") == claim(FIRST).finished.value.encode()
+    assert await redis.call("GET", "claim:a1") == claim(FIRST).finished.value.encode()
 
 
 async def test_without_redis_every_call_is_ours() -> None:

@@ -142,10 +142,10 @@ async def test_a_lease_lasts_as_long_as_its_probe_and_is_given_back_after_it(red
     call = one.probe()
 
     await one.shared.sync()
-    during = await redis.client.pttl(LEASE + ALPHA.id)
+    during = await redis.call("PTTL", LEASE + ALPHA.id)
     one.board.probing.pop(call.attempt_id)
     await one.shared.sync()
-    after = await redis.client.pttl(LEASE + ALPHA.id)
+    after = await redis.call("PTTL", LEASE + ALPHA.id)
 
     assert 5_000 < during <= 15_000
     assert after <= 2_000, "it was given back, and taken for the next probe"
@@ -159,7 +159,7 @@ async def test_a_lease_that_nobody_here_can_use_is_given_back(redis: RedisGuard,
     clock.advance(60)
     await one.shared.sync()
     clock.advance(3)
-    await redis.client.delete(LEASE + ALPHA.id)  # its time is Redis's own, which stands still for no test
+    await redis.call("DEL", LEASE + ALPHA.id)  # its time is Redis's own, which stands still for no test
 
     await two.shared.sync()
     await one.shared.sync()
@@ -204,7 +204,7 @@ async def test_a_redis_that_has_forgotten_everything_is_told_again(redis: RedisG
     one = Replica(redis, clock, "r-0")
     one.saw(FailureKind.UNAVAILABLE, 5)
     await one.shared.sync()
-    await redis.client.delete(BREAKERS)
+    await redis.call("DEL", BREAKERS)
 
     one.saw(None)
     await one.shared.sync()

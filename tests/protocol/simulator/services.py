@@ -6,14 +6,14 @@ What a rule is made of stands here as a method or a value of `Services`, so that
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
 from simulator.chores import Chore, Chores
 from simulator.kafka import Kafka, SimBroker
 from simulator.loop import Process
 from simulator.net import Net
 from simulator.postgres import Postgres
-from simulator.redis import RedisServer, SimRedis
+from simulator.redis import RedisServer, SimLine
 from simulator.settings import BREAKERS, PACE, SECRET, policy
 from simulator.tables import SimParkedQueue, SimStepTable, Tables
 from simulator.vendors import SimAttempts, Vendors
@@ -47,6 +47,10 @@ from allweather.router.space import ParkingSpace
 from allweather.runtime.clock import Clock
 from allweather.runtime.payloads import MemoryPayloads
 from allweather.runtime.redis import RedisGuard
+from allweather.runtime.redis_client import RedisClient
+
+_PATIENCE_S: Final = 600.0
+"""How long an answer of Redis is waited for: not shortly, as in production, where time passes for a reason."""
 
 
 @dataclass(frozen=True)
@@ -209,8 +213,10 @@ class Services:
         return SimBroker(self.servers.kafka, host.process, host.slot)
 
     def _redis(self, clock: Clock) -> RedisGuard:
-        client: Any = SimRedis(self.servers.redis)  # with the commands that are used, not the hundreds that there are
-        return RedisGuard(client, clock=clock)
+        async def dial() -> SimLine:
+            return SimLine(self.servers.redis)
+
+        return RedisGuard(RedisClient(dial, timeout_s=_PATIENCE_S), clock=clock)
 
     def _fleet(self, host: Host, broker: SimBroker, board: HealthBoard) -> Fleet:
         def stand_in() -> SimBroker:

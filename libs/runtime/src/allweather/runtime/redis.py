@@ -1,30 +1,26 @@
 """Redis for efficiency: a call never fails and never waits long. Without Redis it answers `AWAY`, at once.
 
-    counts = await redis.call(lambda r: r.hgetall(key))
-    if counts is AWAY:
-        counts = last_known
+    count = await redis.call("INCR", key)
+    if count is AWAY:
+        count = last_known
 
 Correctness may never depend on an answer: what is kept here can be lost at any time.
 """
 
+import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from enum import Enum
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from pydantic import SecretStr
-from redis import exceptions
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.client import Pipeline
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from allweather.runtime.clock import Clock, SystemClock
+from allweather.runtime.redis_client import RedisClient, dialling
+from allweather.runtime.resp import Command
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 class Away(Enum):
@@ -35,69 +31,76 @@ class Away(Enum):
 
 AWAY: Final = Away.AWAY
 
-_UNUSABLE = (
-    OSError,
-    TimeoutError,
-    exceptions.ConnectionError,
-    exceptions.TimeoutError,
-    exceptions.ReadOnlyError,
-    exceptions.OutOfMemoryError,
-    exceptions.TryAgainError,
-)
-
 
 class RedisGuard:
     """Redis behind a small breaker: after a failure it is left alone for `rest_s`, then one call may try again."""
 
-    client: Redis
-    """The bare client, for what may fail (preparing a script, a test); calls go through the guard."""
-
     def __init__(
         self,
-        client: Redis,
+        client: RedisClient,
         *,
         rest_s: float = 0.5,
         clock: Clock | None = None,
         on_away: Callable[[], None] = lambda: None,
     ) -> None:
-        self.client = client
+        self._client = client
         self._rest_s = rest_s
         self._clock = clock or SystemClock()
         self._on_away = on_away
         self._closed_until = 0.0
         self._away = False
+        self._posted: set[asyncio.Future[list[Any]]] = set()
 
     @property
     def away(self) -> bool:
         """Whether the last call found Redis unusable."""
         return self._away
 
-    async def call(self, command: "Callable[[Redis], Awaitable[T]]") -> T | Away:
-        """The answer of one command, or AWAY. Errors that are ours (wrong type, bad script) are raised."""
+    async def call(self, *command: str | bytes | int) -> Any:
+        """The answer to one command (bytes, int, list or None), or AWAY. Raises `RedisRefused` for a wrong command."""
+        answers = await self.pipeline(command)
+        return AWAY if answers is AWAY else answers[0]
+
+    async def pipeline(self, *commands: Command) -> list[Any] | Away:
+        """The answers to commands that travel together, though not as a transaction, or AWAY."""
         if not self._admitted():
             self._on_away()
             return AWAY
         try:
-            answer = await command(self.client)
-        except _UNUSABLE as error:
+            answers = await self._client.ask(commands)
+        except OSError as error:
             self._failed(error)
             return AWAY
         self._answered()
-        return answer
+        return answers
 
-    async def pipeline(self, fill: "Callable[[Pipeline], object]") -> list[Any] | Away:
-        """The answers of the commands that `fill` queues, in one round trip and not as a transaction, or AWAY."""
+    def post(self, *command: str | bytes | int) -> None:
+        """Send one command after those before it, and let its answer go."""
+        if not self._admitted():
+            self._on_away()
+            return
+        posted = self._client.ask((command,))
+        self._posted.add(posted)
+        posted.add_done_callback(self._arrived)
 
-        async def run(client: Redis) -> list[Any]:
-            async with client.pipeline(transaction=False) as pipe:
-                fill(pipe)
-                return await pipe.execute()
-
-        return await self.call(run)
+    async def flushed(self) -> None:
+        """Return when what was posted has arrived, or is lost."""
+        if self._posted:
+            await asyncio.wait(self._posted)
 
     async def ping(self) -> None:
         """Raise unless Redis answers."""
-        await self.client.ping()  # pyright: ignore[reportUnknownMemberType] - redis leaves **kwargs untyped
+        await self._client.ask((("PING",),))
+
+    def _arrived(self, posted: "asyncio.Future[list[Any]]") -> None:
+        self._posted.discard(posted)
+        error = posted.exception()
+        if error is None:
+            self._answered()
+        elif isinstance(error, OSError):
+            self._failed(error)
+        else:
+            raise error
 
     def _admitted(self) -> bool:
         """Whether this call may try; while Redis is away one call in each `rest_s` does."""
@@ -109,7 +112,7 @@ class RedisGuard:
         self._closed_until = now + self._rest_s
         return True
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: OSError) -> None:
         if not self._away:
             log.warning("redis is away", extra={"error": type(error).__name__})
         self._away = True
@@ -127,18 +130,13 @@ async def guarded_redis(
     url: SecretStr,
     *,
     timeout_s: float = 0.25,
-    connections: int = 32,
+    rest_s: float = 0.5,
+    clock: Clock | None = None,
     on_away: Callable[[], None] = lambda: None,
 ) -> AsyncGenerator[RedisGuard]:
     """A guard around the Redis at `url`, closed with the block. Opening it never fails for want of Redis."""
-    pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType] - redis leaves **kwargs untyped
-        url.get_secret_value(),
-        max_connections=connections,
-        timeout=timeout_s,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),
-    )
-    async with Redis(connection_pool=pool) as client:
-        yield RedisGuard(client, on_away=on_away)
-    await pool.aclose()
+    client = RedisClient(dialling(url.get_secret_value()), timeout_s=timeout_s)
+    try:
+        yield RedisGuard(client, rest_s=rest_s, clock=clock, on_away=on_away)
+    finally:
+        await client.close()

@@ -3,10 +3,8 @@
 Only a quicker no: without Redis the router finds the conflict, and the caller gets the same 422 a little later.
 """
 
-from typing import Any, Final, cast
+from typing import Final
 from uuid import UUID
-
-from redis.asyncio.client import Pipeline
 
 from allweather.runtime.redis import Away, RedisGuard
 
@@ -23,11 +21,5 @@ class RedisConflicts:
         """Whether no other body is known under this request's key; True when that cannot be known now."""
         key = f"ingest:body:{request_id.hex}"
         own = bytes.fromhex(body_digest)
-
-        def ask(pipe: Pipeline) -> None:
-            commands = cast("Any", pipe)  # redis types its pipeline as if each command were awaited by itself
-            commands.set(key, own, nx=True, ex=REMEMBERED_S)
-            commands.get(key)
-
-        answers = await self._redis.pipeline(ask)
+        answers = await self._redis.pipeline(("SET", key, own, "NX", "EX", REMEMBERED_S), ("GET", key))
         return isinstance(answers, Away) or answers[1] in {None, own}

@@ -1,9 +1,8 @@
 """Breakers and probe leases shared through Redis, beside the path of requests: without Redis the board works alone."""
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -70,22 +69,22 @@ class SharedHealth:
             if await self._read() and await self._write():
                 break
         self._board.forget(self._clock.now_ms())
-        await self._give_leases_back()
+        self._give_leases_back()
         await self._take_leases()
 
     def _busy(self) -> bool:
         return bool(self._board.unshared) or any(b.status != "closed" for b in self._board.breakers.values())
 
     async def _read(self) -> bool:
-        found: Any = await self._redis.call(lambda r: r.hgetall(BREAKERS))
+        found = await self._redis.call("HGETALL", BREAKERS)
         if found is AWAY:
             self._forget_oldest()
             return False
-        states: Mapping[bytes, bytes] = found
-        for name, state in ((key.decode(), state) for key, state in states.items()):
+        states = {name.decode(): state for name, state in zip(found[::2], found[1::2], strict=True)}
+        for name, state in states.items():
             if self._shared.get(name) != state:
                 self._board.adopt(name, self._decode(state), self._clock.now_ms())
-        self._shared = {key.decode(): state for key, state in states.items()}
+        self._shared = states
         return True
 
     async def _write(self) -> bool:
@@ -95,7 +94,7 @@ class SharedHealth:
             return True
         states = {name: self._with_unshared(name) for name in counts}
         arguments = [part for name, new in states.items() for part in (name, self._shared.get(name, b""), new)]
-        refused: Any = await self._redis.call(lambda r: r.eval(_SWAP, 1, BREAKERS, *arguments))
+        refused = await self._redis.call("EVAL", _SWAP, 1, BREAKERS, *arguments)
         if refused is AWAY:
             return True
         for name in counts.keys() - {key.decode() for key in refused}:
@@ -124,22 +123,20 @@ class SharedHealth:
 
     async def _take_leases(self) -> None:
         for name in self._board.wanted_leases(self._clock.now_ms()):
-            granted: Any = await self._redis.call(
-                lambda r, name=name: r.set(LEASE + name, self._replica, nx=True, px=_LEASE_MS)
-            )
-            if granted:  # True, or AWAY: then every replica probes for itself
+            granted = await self._redis.call("SET", LEASE + name, self._replica, "NX", "PX", _LEASE_MS)
+            if granted:  # or AWAY: then every replica probes for itself
                 self._board.leases.add(name)
                 self._leased[name] = self._clock.now_ms() + _LEASE_MS
 
-    async def _give_leases_back(self) -> None:
+    def _give_leases_back(self) -> None:
         """Keep the leases of probes under way; give those back that are used up or that nobody here could use."""
         now_ms = self._clock.now_ms()
         under_way = {key: probe.until_ms for probe in self._board.probing.values() for key in probe.keys}
         for name, until_ms in list(self._leased.items()):
             if name in under_way:
                 left = max(1, under_way[name] - now_ms)
-                await self._redis.call(lambda r, name=name, left=left: r.pexpire(LEASE + name, left))
+                self._redis.post("PEXPIRE", LEASE + name, left)
             elif name not in self._board.leases or until_ms <= now_ms:
                 self._board.leases.discard(name)
                 del self._leased[name]
-                await self._redis.call(lambda r, name=name: r.eval(_GIVE_BACK, 1, LEASE + name, self._replica))
+                self._redis.post("EVAL", _GIVE_BACK, 1, LEASE + name, self._replica)

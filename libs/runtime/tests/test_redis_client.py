@@ -1,0 +1,146 @@
+"""The client of Redis: what travels together, whom a mistake concerns, and answers that arrive in pieces."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from allweather.runtime.redis_client import Line, RedisClient, RedisRefused, RedisUnusable, dialling
+from allweather.runtime.resp import Answer, Answers, Command, NotResp, Refusal, encode
+
+ANSWERS = b"+OK\r\n:-3\r\n$-1\r\n$4\r\na\r\nb\r\n*2\r\n$1\r\nx\r\n*1\r\n:7\r\n*-1\r\n$0\r\n\r\n-ERR no\r\n"
+READ = [b"OK", -3, None, b"a\r\nb", [b"x", [7]], None, b"", Refusal("ERR no")]
+
+
+def test_commands_are_written_as_redis_reads_them():
+    assert (
+        encode([("SET", "ключ", b"\r\n", 5)])
+        == b"*4\r\n$3\r\nSET\r\n$8\r\n\xd0\xba\xd0\xbb\xd1\x8e\xd1\x87\r\n$2\r\n\r\n\r\n$1\r\n5\r\n"
+    )
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, len(ANSWERS)])
+def test_answers_are_read_however_they_are_cut(size: int):
+    answers = Answers()
+
+    pieces = [ANSWERS[at : at + size] for at in range(0, len(ANSWERS), size)]
+
+    assert [answer for piece in pieces for answer in answers.feed(piece)] == READ
+
+
+@pytest.mark.parametrize("nonsense", [b"HTTP/1.1 400 Bad Request\r\n", b":seven\r\n", b"\r\n"])
+def test_whoever_speaks_otherwise_is_no_redis(nonsense: bytes):
+    with pytest.raises(NotResp):
+        list(Answers().feed(nonsense))
+
+
+class Recorder:
+    """A connection that notes each exchange, and answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.exchanges: list[list[str]] = []
+        self.may_answer = asyncio.Event()
+
+    async def dial(self) -> Line:
+        return self
+
+    async def exchange(self, commands: Sequence[Command]) -> list[Answer]:
+        self.exchanges.append([str(command[1]) for command in commands])
+        await self.may_answer.wait()
+        return [Refusal("ERR no") if command[1] == "wrong" else command[1] for command in commands]
+
+    def drop(self) -> None:
+        self.broken = True
+
+
+@pytest.fixture
+async def line() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+async def client(line: Recorder) -> AsyncIterator[RedisClient]:
+    client = RedisClient(line.dial, timeout_s=10)
+    yield client
+    await client.close()
+
+
+async def test_what_is_asked_during_an_exchange_goes_with_the_next(line: Recorder, client: RedisClient):
+    first = client.ask([("ECHO", "a")])
+    while not line.exchanges:
+        await asyncio.sleep(0)
+    others = [client.ask([("ECHO", "b"), ("ECHO", "c")]), client.ask([("ECHO", "d")])]
+    line.may_answer.set()
+
+    assert await asyncio.gather(first, *others) == [["a"], ["b", "c"], ["d"]]
+    assert line.exchanges == [["a"], ["b", "c", "d"]]
+
+
+async def test_a_wrong_command_fails_only_whoever_asked_it(line: Recorder, client: RedisClient):
+    line.may_answer.set()
+    good, wrong, last = (client.ask([("ECHO", word)]) for word in ("good", "wrong", "last"))
+
+    assert await asyncio.gather(good, last) == [["good"], ["last"]]
+    with pytest.raises(RedisRefused, match="ERR no"):
+        await wrong
+
+
+async def test_whoever_no_longer_waits_costs_the_others_nothing(line: Recorder, client: RedisClient):
+    gone, still_here = client.ask([("ECHO", "a")]), client.ask([("ECHO", "b")])
+    gone.cancel()
+    line.may_answer.set()
+
+    assert await still_here == ["b"]
+
+
+async def test_closing_fails_what_is_under_way_and_what_waits(line: Recorder, client: RedisClient):
+    under_way = client.ask([("ECHO", "a")])
+    while not line.exchanges:
+        await asyncio.sleep(0)
+    waiting = client.ask([("ECHO", "b")])
+
+    await client.close()
+
+    assert line.broken
+    for asked in (under_way, waiting):
+        with pytest.raises(ConnectionAbortedError):
+            await asked
+
+
+async def test_the_address_names_the_database(redis_url: str):
+    """Tests have databases of their own: what is written in one is not in another."""
+    address, _, database = redis_url.rpartition("/")
+    here, elsewhere = (RedisClient(dialling(f"{address}/{number}"), timeout_s=5) for number in (database, "63"))
+    try:
+        await here.ask([("SET", "only here", "1")])
+
+        assert await elsewhere.ask([("GET", "only here")]) == [None]
+        assert await here.ask([("GET", "only here")]) == [b"1"]
+    finally:
+        await here.close()
+        await elsewhere.close()
+
+
+async def test_a_password_that_is_not_taken_makes_redis_unusable_and_is_not_repeated(redis_url: str):
+    client = RedisClient(dialling(redis_url.replace("redis://", "redis://somebody:pa55@")), timeout_s=5)
+
+    with pytest.raises(RedisUnusable) as refused:
+        await client.ask([("PING",)])
+
+    assert "pa55" not in str(refused.value)
+    await client.close()
+
+
+async def test_a_server_that_is_no_redis_is_unusable():
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-OpenSSH\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        client = RedisClient(dialling(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"), timeout_s=5)
+
+        with pytest.raises(OSError, match=r"no answer of Redis|closed"):
+            await client.ask([("PING",)])
+        await client.close()
