@@ -88,7 +88,9 @@ def _let_go(dice: random.Random) -> Any:
 
     async def ask(_steps: Steps, parked: ParkedRequests) -> Any:
         queues = sorted(await parked.queues(), key=str)
-        gone = await parked.let_go([Grant(queues, limit)] if queues else [], now_ms, _published)
+        waiting = sorted({(queue.priority, queue.tenant) for queue in queues})
+        grants = [Grant(*who, [q.lane for q in queues if (q.priority, q.tenant) == who], limit) for who in waiting]
+        gone = await parked.let_go(grants, now_ms, _published)
         return str(queues), [_known(waiting) for waiting in gone]
 
     return ask

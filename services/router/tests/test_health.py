@@ -123,6 +123,19 @@ def test_three_good_probes_bring_a_deployment_back_into_its_slow_start(board: He
     assert not board.condition(ONE, T0 + 62_100 + 120_000).crowded
 
 
+def test_released_requests_do_not_take_the_room_of_fresh_ones_while_it_grows(board: HealthBoard):
+    """A tenth of eight calls at once: one for requests that were parked, and one for fresh requests all the same."""
+    board.recovered_at_ms = T0
+
+    board.dispatched(call(ONE.id, T0), repeat=False, released=True)
+    beside_a_released_one = board.condition(ONE, T0)
+    send(board, ONE.id, T0)
+
+    assert beside_a_released_one.spoken_for
+    assert not beside_a_released_one.crowded
+    assert board.condition(ONE, T0).crowded
+
+
 def test_a_probe_that_never_comes_back_is_not_waited_for_for_ever(board: HealthBoard):
     fail(board, ONE.id, FailureKind.UNAVAILABLE, 5)
     later = T0 + 60_000

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from allweather.contracts import headers, ids, topics
 from allweather.contracts.records import Dispatch, Ended, EventType, Released, decode
-from allweather.contracts.slip import Priority, Slip, Verdict
+from allweather.contracts.slip import Needs, Priority, Slip, Verdict
 from allweather.failpoints import FailpointReached, Failpoints
 from allweather.messaging import Message, Record
 from allweather.router.fairness import DeficitRoundRobin
@@ -85,22 +85,39 @@ async def test_a_request_that_nobody_can_serve_holds_up_nobody_else(world: World
 
 
 async def test_interactive_requests_go_before_bulk_ones(world: World):
-    """There is room for four, and four of each class wait."""
-    only = Verdict(effect="permit", vendors=("alpha",))
-    bulk = [a_slip(f"b{i}", verdict=only) for i in range(4)]
-    interactive = [a_slip(f"i{i}", verdict=only, priority=Priority.INTERACTIVE) for i in range(4)]
+    """There is room for twelve, four at each of three candidates, and twelve of each class wait."""
+    bulk = [a_slip(f"b{i}") for i in range(12)]
+    interactive = [a_slip(f"i{i}", priority=Priority.INTERACTIVE) for i in range(12)]
     await park(world, *bulk, *interactive)
+
+    for _ in range(3):
+        await world.release.let_go()
+
+    assert set(released(world)) == {slip.request_id for slip in interactive}
+
+
+async def test_a_tenant_of_which_nothing_is_due_leaves_its_share_to_the_others(world: World):
+    """There is room for four. Bulk requests do not take what the one tenant's interactive ones cannot use yet."""
+    only = Verdict(effect="permit", vendors=("alpha",))
+    mine = {"verdict": only, "priority": Priority.INTERACTIVE}
+    due = [a_slip(f"i{i}", tenant="demo", **mine) for i in range(4)]
+    await park(world, *due, *(a_slip(f"b{i}", verdict=only) for i in range(4)))
+    world.board.lost_vendors = VENDORS
+    await world.handle(*(cleared(a_slip(f"later{i}", tenant="other", parks=16, **mine)) for i in range(4)))
+    world.board.lost_vendors = frozenset()
 
     await world.release.let_go()
 
-    assert set(released(world)) == {slip.request_id for slip in interactive}
+    assert set(released(world)) == {slip.request_id for slip in due}
 
 
 @pytest.mark.parametrize(("priority", "order"), [(Priority.INTERACTIVE, [2, 1, 0]), (Priority.BULK, [0, 1, 2])])
 async def test_the_newest_interactive_and_the_oldest_bulk_request_go_first(
     world: World, priority: Priority, order: list[int]
 ):
-    slips = [a_slip(f"ticket-{i}", accepted_at_ms=T0 + i, priority=priority) for i in range(3)]
+    """Whichever their lane: the one in the middle is longer than the others."""
+    longer = [Needs(), Needs(input_tokens=5_000), Needs()]
+    slips = [a_slip(f"ticket-{i}", accepted_at_ms=T0 + i, priority=priority, needs=longer[i]) for i in range(3)]
     await park(world, *slips)
     queues = await world.parked.queues()
     gone: list[UUID] = []
@@ -108,16 +125,18 @@ async def test_the_newest_interactive_and_the_oldest_bulk_request_go_first(
     async def publish(waiting: Sequence[Waiting]) -> None:
         gone.extend(each.request_id for each in waiting)
 
-    await world.parked.let_go([Grant(queues, 2)], world.clock.now_ms(), publish)
-    await world.parked.let_go([Grant(queues, 2)], world.clock.now_ms(), publish)
+    for _ in range(2):
+        grant = Grant(priority, "demo", [queue.lane for queue in queues], 2)
+        await world.parked.let_go([grant], world.clock.now_ms(), publish)
 
     assert gone == [slips[i].request_id for i in order]
 
 
 async def test_tenants_are_served_in_turn_however_long_their_backlog(world: World):
     """Half of eight calls at once are for parked requests: two for each of two tenants."""
-    long = [a_slip(f"l{i}", tenant="demo") for i in range(20)]
-    short = [a_slip(f"s{i}", tenant="other") for i in range(2)]
+    only = Verdict(effect="permit", vendors=("alpha",))
+    long = [a_slip(f"l{i}", tenant="demo", verdict=only) for i in range(20)]
+    short = [a_slip(f"s{i}", tenant="other", verdict=only) for i in range(2)]
     await park(world, *long, *short)
 
     await world.release.let_go()
@@ -129,10 +148,21 @@ async def test_tenants_are_served_in_turn_however_long_their_backlog(world: Worl
 async def test_no_more_is_released_than_the_candidates_have_room_for(world: World):
     await park(world, *(a_slip(f"ticket-{i}") for i in range(40)))
 
-    while await world.release.let_go():
-        pass
+    for _ in range(3):
+        await world.release.let_go()
 
     assert len(released(world)) == 3 * 4, "half of eight calls at once, at each of three deployments"
+
+
+async def test_the_queue_is_looked_at_again_soon_while_candidates_are_only_full(world: World):
+    """It is not while they are ill, or while there is room and nothing is due."""
+    await park(world, *(a_slip(f"ticket-{i}") for i in range(13)))
+
+    went, only_full = await world.release.let_go(), await world.release.let_go()
+    world.board.lost_vendors = VENDORS
+    ill = await world.release.let_go()
+
+    assert (went, only_full, ill) == (True, True, False)
 
 
 async def test_released_requests_that_come_back_make_room_for_others(world: World):

@@ -176,11 +176,11 @@ class SimParkedQueue:
         del self._tables.parked[place]
 
     def _due(self, grant: Grant, now_ms: int) -> list[Place]:
+        queues = {Queue(grant.priority, lane, grant.tenant) for lane in grant.lanes}
         due = [
             (p.request_id, p.n)
-            for queue in grant.queues
-            for p in sorted(self._free(), key=_age, reverse=queue.priority is Priority.INTERACTIVE)
-            if _queue_of(p) == queue and p.not_before_ms <= now_ms < p.slip.deadline_ms
+            for p in sorted(self._free(), key=_age, reverse=grant.priority is Priority.INTERACTIVE)
+            if _queue_of(p) in queues and p.not_before_ms <= now_ms < p.slip.deadline_ms
         ]
         return due[: grant.limit]
 

@@ -100,7 +100,7 @@ class HealthBoard:
         ramp = self._ramp(deployment, now_ms)
         calls = self.calls(deployment)
         return Condition(
-            crowded=ramp < 1 and len(calls) >= calls.limit * ramp / self.replicas,
+            crowded=ramp < 1 and self._crowded(calls, ramp),
             spoken_for=calls.released >= self._for_released(calls, ramp),
         )
 
@@ -213,6 +213,11 @@ class HealthBoard:
         own, credential = self.breaker(deployment.id, now_ms), self.breaker(credential_key(deployment), now_ms)
         settings = self.settings
         return min(breaker.fraction(own, now_ms, settings), breaker.fraction(credential, now_ms, settings))
+
+    def _crowded(self, calls: InFlight, ramp: float) -> bool:
+        """Whether there is room for no more: neither any at all, nor in the share that is kept for fresh requests."""
+        room = calls.limit * ramp / self.replicas
+        return len(calls) >= room and calls.fresh >= max(1.0, room * (1 - self.released_share))
 
     def _for_released(self, calls: InFlight, ramp: float) -> float:
         """How many released requests may be under way at once; always one, or nothing would ever be let go."""

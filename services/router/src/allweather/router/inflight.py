@@ -32,6 +32,11 @@ class InFlight:
 
     _reduced_ms: int = 0
 
+    @property
+    def fresh(self) -> int:
+        """How many of them are calls of requests that have never been parked."""
+        return len(self) - self.released
+
     def began(self, call: UUID, now_ms: int, *, released: bool) -> None:
         self.ended(call)
         self._calls[call] = _Call(now_ms + _FORGET_MS, released)

@@ -91,9 +91,11 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """So many requests of one tenant may be let go, out of any of these queues."""
+    """So many requests of one tenant and class may be let go, in the order of the class, whichever their lane."""
 
-    queues: Sequence[Queue]
+    priority: Priority
+    tenant: str
+    lanes: Sequence[Lane]
     limit: int
 
 

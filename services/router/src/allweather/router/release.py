@@ -1,15 +1,14 @@
 """Letting parked requests go: fairly, interactive first, and no faster than their candidates bear (R4)."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from allweather.contracts import ids, topics
-from allweather.contracts.config import Deployment
 from allweather.contracts.failures import OutcomeKind
-from allweather.contracts.records import NOTHING, Ended, EventType, Released, encode
+from allweather.contracts.records import NOTHING, Ended, EventType, Released, RoutingDecision, encode
 from allweather.contracts.slip import Priority
 from allweather.failpoints import OFF, Failpoints
 from allweather.messaging import Message, Publisher
@@ -37,6 +36,17 @@ class ParkedRequests(Protocol):
     async def expire(self, now_ms: int, limit: int, publish: Publish) -> list[Waiting]: ...
 
 
+class _Served(NamedTuple):
+    """What came of one candidate's part of a round."""
+
+    gone: int = 0
+    emptied: Collection[Queue] = ()
+    """Queues of tenants that had less due than they were granted."""
+
+    def __bool__(self) -> bool:
+        return self.gone > 0 or len(self.emptied) > 0
+
+
 class Release:
     """One replica's part in emptying the queue. Each call is one turn, and says whether there may be more to do."""
 
@@ -58,19 +68,34 @@ class Release:
         self._fairness: defaultdict[Priority, DeficitRoundRobin] = defaultdict(DeficitRoundRobin)
 
     async def let_go(self) -> bool:
-        """Let go what the healthy candidates have room for."""
+        """Let go what the healthy candidates have room for; bulk requests only once no interactive one is due.
+
+        There is more to do as soon as a candidate has room again: a pause of the length of a call would halve the pace.
+        """
         queues = await self._parked.queues()
-        released = 0
         for priority in (Priority.INTERACTIVE, Priority.BULK):
-            by_target = self._by_target(queue for queue in queues if queue.priority is priority)
-            for deployment_id, waiting in by_target.items():
-                released += await self._serve(self._board.config.deployment(deployment_id), priority, waiting)
-        return released > 0
+            if await self._let_go_of([queue for queue in queues if queue.priority is priority]):
+                return True
+        return any(self._waits_for_room(lane) for lane in {queue.lane for queue in queues})
 
     async def expire(self) -> bool:
         """End requests whose deadline has passed while they waited (R2: by a record, which the router settles)."""
         gone = await self._parked.expire(self._clock.now_ms(), AT_ONCE, self._publish_expired)
         return len(gone) == AT_ONCE
+
+    async def _let_go_of(self, queues: Sequence[Queue]) -> bool:
+        """Whether anything went. Round by round: what fills one candidate makes the next one a target.
+
+        A queue in which nothing is due any more leaves the round, so that its share goes to the others.
+        """
+        waiting, any_gone = list(queues), False
+        for _ in range(len(queues) + len(self._board.config.deployments)):
+            served = [await self._serve(target, here) for target, here in self._by_target(waiting).items()]
+            if not any(served):
+                break
+            any_gone |= any(each.gone for each in served)
+            waiting = [queue for queue in waiting if all(queue not in each.emptied for each in served)]
+        return any_gone
 
     def _by_target(self, queues: Iterable[Queue]) -> dict[str, list[Queue]]:
         """The queues that can be served now, by the deployment that would be called first."""
@@ -85,18 +110,28 @@ class Release:
         return served
 
     def _target(self, lane: Lane) -> str | None:
-        decision = routing.choose(lane.specimen(), self._board.config, self._board, now_ms=self._clock.now_ms(), seed=0)
-        return decision.chosen
+        return self._decision(lane).chosen
 
-    async def _serve(self, deployment: Deployment, priority: Priority, queues: Sequence[Queue]) -> int:
+    def _waits_for_room(self, lane: Lane) -> bool:
+        decision = self._decision(lane)
+        return decision.chosen is None and any(c.excluded == routing.SLOW_START for c in decision.considered)
+
+    def _decision(self, lane: Lane) -> RoutingDecision:
+        return routing.choose(lane.specimen(), self._board.config, self._board, now_ms=self._clock.now_ms(), seed=0)
+
+    async def _serve(self, target: str, queues: Sequence[Queue]) -> "_Served":
         """Let requests of these queues go to one deployment, as its room is shared out between their tenants."""
-        now_ms = self._clock.now_ms()
+        now_ms, priority, deployment = self._clock.now_ms(), queues[0].priority, self._board.config.deployment(target)
         fairness = self._fairness[priority]
         room = min(AT_ONCE, self._board.release_room(deployment, now_ms))
         shares = fairness.grants(sorted({queue.tenant for queue in queues}), room)
-        grants = [Grant([q for q in queues if q.tenant == tenant], share) for tenant, share in shares.items() if share]
+        grants = [
+            Grant(priority, tenant, [q.lane for q in queues if q.tenant == tenant], share)
+            for tenant, share in shares.items()
+            if share
+        ]
         if not grants:
-            return 0
+            return _Served()
 
         async def publish(waiting: Sequence[Waiting]) -> None:
             for each in waiting:
@@ -107,7 +142,7 @@ class Release:
         for tenant, share in shares.items():
             fairness.unused(tenant, share - gone[tenant])
         RELEASED.inc(PriorityLabel(priority.value), gone.total())
-        return gone.total()
+        return _Served(gone.total(), [q for q in queues if gone[q.tenant] < shares[q.tenant]])
 
     async def _acknowledged(self, messages: Sequence[Message]) -> None:
         await self._publisher.publish(messages, timeout=PUBLISH_TIMEOUT_S)

@@ -26,6 +26,8 @@ FOR_EVER: Final = frozenset({REGION, VENDOR, CAPABILITY, CONTEXT})
 """Exclusions that no waiting changes."""
 NO_ROUTE: Final = "no_route"
 EPISODE_OVER: Final = "episode_over"
+SLOW_START: Final = "slow_start"
+"""No room at the moment: some calls later there is."""
 
 
 def seed_of(request: UUID, position: int) -> int:
@@ -110,7 +112,7 @@ def _reasons(
         elif condition.excluded:
             reasons[i] = condition.excluded
         elif condition.spoken_for if released else condition.crowded:
-            reasons[i] = "slow_start"
+            reasons[i] = SLOW_START
         elif calls:
             reasons[i] = _repeat_reason(calls.get(deployment.group, 0), deployment.group, health, now_ms)
     return reasons

@@ -23,10 +23,14 @@ _QUEUES: Final = """
     )
     SELECT class, lane, tenant FROM queue
 """
+# Each lane is read in the order of its index, as far as could be needed. What is locked and not taken is another
+# replica's again in a moment.
 _DUE: Final = """
-    SELECT request_id, n, tenant, slip, body, body_ref FROM router.parked
-    WHERE class = $1 AND lane = $2 AND tenant = $3 AND not_before_ms <= $4 AND deadline_ms > $4
-    ORDER BY accepted_at_ms {order} LIMIT $5 FOR UPDATE SKIP LOCKED
+    SELECT due.* FROM unnest($3::text[]) AS servable(lane) CROSS JOIN LATERAL (
+        SELECT request_id, n, tenant, slip, body, body_ref, accepted_at_ms FROM router.parked AS p
+        WHERE p.class = $1 AND p.lane = servable.lane AND p.tenant = $2 AND not_before_ms <= $4 AND deadline_ms > $4
+        ORDER BY accepted_at_ms {order} LIMIT $5 FOR UPDATE SKIP LOCKED
+    ) AS due ORDER BY due.accepted_at_ms {order} LIMIT $5
 """
 _DUE_BY_CLASS: Final = {
     Priority.INTERACTIVE: _DUE.format(order="DESC"),  # the newest: its caller is the likeliest to be there still
@@ -91,11 +95,9 @@ class ParkedQueue:
 
 
 async def _due(connection: Connection, grant: Grant, now_ms: int) -> list[asyncpg.Record]:
-    found: list[asyncpg.Record] = []
-    for queue in grant.queues:
-        place = (queue.priority.value, str(queue.lane), queue.tenant)
-        found += await connection.fetch(_DUE_BY_CLASS[queue.priority], *place, now_ms, grant.limit - len(found))
-    return found
+    lanes = [str(lane) for lane in grant.lanes]
+    query = _DUE_BY_CLASS[grant.priority]
+    return await connection.fetch(query, grant.priority.value, grant.tenant, lanes, now_ms, grant.limit)
 
 
 def _waiting(record: asyncpg.Record) -> Waiting:

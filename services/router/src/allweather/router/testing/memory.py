@@ -59,11 +59,11 @@ class MemoryTables:
         return [Occupied(p.slip.tenant, p.slip.priority.value, 1, p.bytes) for p in self.parked.values()]
 
     def _due(self, grant: Grant, now_ms: int) -> Iterable[Parking]:
+        queues = {Queue(grant.priority, lane, grant.tenant) for lane in grant.lanes}
         due = [
             p
-            for queue in grant.queues
-            for p in sorted(self.parked.values(), key=_age, reverse=queue.priority is Priority.INTERACTIVE)
-            if queue == Queue(p.slip.priority, Lane.of(p.slip), p.slip.tenant)
+            for p in sorted(self.parked.values(), key=_age, reverse=grant.priority is Priority.INTERACTIVE)
+            if Queue(p.slip.priority, Lane.of(p.slip), p.slip.tenant) in queues
             and p.not_before_ms <= now_ms < p.slip.deadline_ms
         ]
         return due[: grant.limit]
