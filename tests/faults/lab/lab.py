@@ -100,14 +100,14 @@ class Lab:
     async def takeover(self, since_ms: int, within: float = 120.0) -> float:
         """Seconds from `since_ms` until everything that was sent before has its outcome."""
         sent = {s.request_id for s in self.stage.journal.submissions.values() if s.at_ms <= since_ms}
-        left = await self.until_settled(sent - self.door.given_up, within)
+        left = await self.until_settled(sent, within)
         self.figures.require(f"{len(left)} requests sent before a fault are settled within {within:g} s", kept=not left)
         return (now_ms() - since_ms) / 1000
 
     async def until_settled(self, requests: Iterable[UUID], within: float) -> set[UUID]:
-        """Those of `requests` that have no outcome after all."""
+        """Those of `requests` that have no outcome after all, though their clients have not given them up."""
         left, deadline = set(requests), monotonic() + within
-        while left and monotonic() < deadline:
+        while (left := left - self.door.given_up) and monotonic() < deadline:
             await asyncio.sleep(_LOOK_S)
             left = await self._look(self.stage.unsettled(left), left)
         return left
