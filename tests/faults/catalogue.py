@@ -3,10 +3,11 @@
 from typing import Final
 
 from lab.scenario import Scenario
-from scenarios import broker, deploys, kills, limits, network, pauses, soak, stores
+from scenarios import broker, deploys, kills, limits, network, pauses, points, soak, stores
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
     *kills.SCENARIOS,
+    *points.SCENARIOS,
     *pauses.SCENARIOS,
     *stores.SCENARIOS,
     *deploys.SCENARIOS,
