@@ -3,7 +3,7 @@
 from typing import Final
 
 from lab.scenario import Scenario
-from scenarios import broker, deploys, kills, limits, network, pauses, points, soak, stores
+from scenarios import broker, deploys, kills, limits, network, outage, pauses, points, soak, stores
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
     *kills.SCENARIOS,
@@ -14,5 +14,6 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     *limits.SCENARIOS,
     *broker.SCENARIOS,
     *network.SCENARIOS,
+    *outage.SCENARIOS,
     *soak.SCENARIOS,
 )

@@ -17,6 +17,8 @@ from lab.figures import Figures
 from lab.links import Link
 from lab.scenario import Conditions
 
+from allweather.drills.checker import Violation
+from allweather.drills.evidence import Evidence
 from allweather.drills.journal import now_ms
 from allweather.drills.load import Load
 from allweather.drills.stage import Stage
@@ -25,6 +27,7 @@ from allweather.local.system import services
 from allweather.messaging import MessagingError, TopicPartition
 
 Say = Callable[[str], None]
+Prove = Callable[[Evidence], list[Violation]]
 T = TypeVar("T")
 
 _LOOK_S: Final = 0.1
@@ -49,6 +52,8 @@ class Lab:
     thorough: bool
     say: Say
     figures: Figures = field(default_factory=Figures)
+    proofs: list[Prove] = field(default_factory=list[Prove])
+    """What the scenario has proven beyond P1 to P6, once everything is settled."""
 
     def times(self, full: int) -> int:
         """How often a thing is done: `full` times, or twice in a short run."""

@@ -11,13 +11,12 @@ import asyncpg
 from lab.door import DoorProbe
 from lab.lab import Lab, Say
 from lab.links import Link, linked
-from lab.scenario import Scenario
+from lab.scenario import Conditions, Scenario
 from lab.small_disk import small_disk
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
 from allweather.contracts import config
 from allweather.drills.acts import NORMAL
-from allweather.drills.clients import HttpClient, KafkaClient
 from allweather.drills.journal import Journal, now_ms
 from allweather.drills.load import Load
 from allweather.drills.stage import TENANT, Stage
@@ -51,10 +50,7 @@ async def opened(scenario: Scenario, seed: int, *, thorough: bool, say: Say) -> 
         stage = await _stage(system, own, servers.end_points, held)
         await stage.simulator.put_faults(*NORMAL)
         door = DoorProbe(system.end_points.http, system.credentials.key_of(TENANT), stage.journal, scenario.name)
-        loads = [
-            await _load(stage, tenant, conditions.per_second, len(conditions.tenants), held)
-            for tenant in conditions.tenants
-        ]
+        loads = [await _load(stage, tenant, conditions, held) for tenant in conditions.tenants]
         yield Lab(
             conditions,
             stage,
@@ -144,7 +140,7 @@ def _sdk(system: Running, tenant: str) -> AsyncOpenAI:
     )
 
 
-async def _load(stage: Stage, tenant: str, per_second: float, tenants: int, held: AsyncExitStack) -> Load:
+async def _load(stage: Stage, tenant: str, conditions: Conditions, held: AsyncExitStack) -> Load:
     sdk = await held.enter_async_context(_sdk(stage.system, tenant))
-    kafka = KafkaClient(stage.broker.publisher, tenant, stage.journal)
-    return Load(kafka, HttpClient(sdk, tenant, stage.journal), f"{tenant}-{stage.since_ms}", per_second / tenants)
+    ways = conditions.ways(stage.broker.publisher, sdk, tenant, stage.journal)
+    return Load(ways, f"{tenant}-{stage.since_ms}", conditions.per_second / len(conditions.tenants))

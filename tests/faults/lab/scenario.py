@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from lab.ways import Ways, half_through_each_door
+
 if TYPE_CHECKING:
     from lab.lab import Lab
 
@@ -19,6 +21,8 @@ class Conditions:
     replicas: Mapping[str, int] = field(default_factory=dict[str, int])
     per_second: float = 30.0
     tenants: tuple[str, ...] = ("demo",)
+    ways: Ways = half_through_each_door
+    """How each tenant's application asks."""
     linked: bool = False
     """Whether a proxy stands between the services and each server."""
     postgres_mb: int | None = None

@@ -92,7 +92,8 @@ async def _proven(lab: Lab) -> tuple[Summary, Evidence]:
     lab.say("reading topics, tables, the vendors' log and the journals")
     evidence = await lab.stage.evidence()
     audit = await verify_audit(lab.stage)
-    return summarise(evidence, check(evidence), lab.stage.journal.latencies_ms, audit), evidence
+    violations = [*check(evidence), *(violation for prove in lab.proofs for violation in prove(evidence))]
+    return summarise(evidence, violations, lab.stage.journal.latencies_ms, audit), evidence
 
 
 def _note(lab: Lab, summary: Summary, evidence: Evidence) -> None:

@@ -31,7 +31,7 @@ async def one_byte_too_many(lab: Lab) -> None:
         lab.figures.note("largest_value_bytes", largest)
         refused = not await _sent(lab, producer, largest + 1, "too-large")
         lab.figures.require("one byte more is refused by the broker", kept=refused)
-    good = [lab.loads[0].kafka.send(f"after-{n}", all_tickets()[n % 100].body()) for n in range(_GOOD)]
+    good = [lab.stage.kafka.send(f"after-{n}", all_tickets()[n % 100].body()) for n in range(_GOOD)]
     sent = [*accepted, *await asyncio.gather(*good)]
     left = await lab.until_settled(sent, 60)
     lab.figures.note("good_ones_after_it", len(good))

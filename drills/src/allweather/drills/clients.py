@@ -1,15 +1,16 @@
-"""Two clients as application teams write them: one publishes to the request topic, one uses the official OpenAI SDK.
+"""Clients as application teams write them: one publishes to the request topic, two use the official OpenAI SDK.
 
-Both write their journal before they ask, and both repeat a request under its key until they know its fate.
+All write their journal before they ask, and all repeat a request under its key until they know its fate.
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
 import openai
-from openai import AsyncOpenAI, AsyncStream
+from openai import AsyncOpenAI, AsyncStream, RequestOptions
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from allweather.contracts import headers, ids, topics
@@ -23,12 +24,15 @@ _POLL_S: Final = 0.25
 
 
 class KafkaClient:
-    """Publishes requests to the tenant's topic; the outcomes arrive on its reply topic."""
+    """Publishes requests to the tenant's topic, with `hints` as headers; the outcomes arrive on its reply topic."""
 
-    def __init__(self, publisher: Publisher, tenant: str, journal: Journal) -> None:
+    def __init__(
+        self, publisher: Publisher, tenant: str, journal: Journal, hints: Mapping[str, str] | None = None
+    ) -> None:
         self._publisher = publisher
         self._tenant = tenant
         self._journal = journal
+        self._hints = hints or {}
 
     async def send(self, key: str, body: dict[str, Any]) -> UUID:
         """Publish one request and return its id once the broker has acknowledged it."""
@@ -54,18 +58,20 @@ class KafkaClient:
             headers.CE_SOURCE: "/customer-care",
             headers.CE_TYPE: "ai.request.submitted",
             headers.CORRELATION_ID: key,
+            **self._hints,
         }
         encoded = tuple((name, text.encode()) for name, text in given.items())
         return Message(topics.requests(self._tenant), value, key.encode(), encoded)
 
 
 class HttpClient:
-    """Calls the OpenAI-compatible door with the official SDK."""
+    """Calls the OpenAI-compatible door with the official SDK, with `hints` as headers, and waits for the answer."""
 
-    def __init__(self, sdk: AsyncOpenAI, tenant: str, journal: Journal) -> None:
+    def __init__(self, sdk: AsyncOpenAI, tenant: str, journal: Journal, hints: Mapping[str, str] | None = None) -> None:
         self._sdk = sdk
         self._tenant = tenant
         self._journal = journal
+        self._hints = hints or {}
 
     async def send(self, key: str, body: dict[str, Any]) -> UUID:
         """Ask, under an idempotency key, until there is an answer."""
@@ -91,7 +97,7 @@ class HttpClient:
 
     async def _ask(self, request: UUID, key: str, body: dict[str, Any]) -> Received:
         create: Any = self._sdk.chat.completions.create  # the parameters come as one dictionary, not by overload
-        answer = await create(**body, extra_headers={"Idempotency-Key": key})
+        answer = await create(**body, extra_headers={"Idempotency-Key": key, **self._hints})
         if not body.get("stream"):
             completion = cast("ChatCompletion", answer)
             return Received(request, 200, completion.choices[0].message.content)
@@ -116,3 +122,27 @@ class HttpClient:
             return None
         reply = msgspec.json.encode(found["response"])
         return Received(request, found.get("status_code", 200), answer_text(reply))
+
+
+class SubmittingClient:
+    """Hands requests in at `/v1/requests`, with `hints` as headers, and does not wait for their outcomes."""
+
+    def __init__(self, sdk: AsyncOpenAI, tenant: str, journal: Journal, hints: Mapping[str, str]) -> None:
+        self._sdk = sdk
+        self._tenant = tenant
+        self._journal = journal
+        self._hints = hints
+
+    async def send(self, key: str, body: dict[str, Any]) -> UUID:
+        """Submit one request and return its id once the door has accepted it."""
+        request = ids.request_id(self._tenant, key)
+        self._journal.sending(request, self._tenant, "http", digest(msgspec.json.encode(body)))
+        options: RequestOptions = {"headers": {"Idempotency-Key": key, **self._hints}}
+        while True:
+            try:
+                await self._sdk.post("/requests", cast_to=object, body=body, options=options)
+                break
+            except (openai.InternalServerError, openai.APIConnectionError):
+                await asyncio.sleep(_POLL_S)  # not accepted, or unknown: the same key makes a second one harmless
+        self._journal.told(request, "accepted")
+        return request

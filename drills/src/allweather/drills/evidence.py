@@ -88,6 +88,9 @@ class Cleared:
     regions: frozenset[str] | None
     vendors: frozenset[str] | None
     deadline_ms: int
+    tenant: str = ""
+    priority: str = ""
+    accepted_at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,19 @@ class VendorCall:
     attempt_id: UUID | None
     vendor: str
     at_ms: int
+    ended_at_ms: int | None = None
+    """When the vendor was done with it, by the clock of `at_ms`; None when its log does not say."""
+    status: int | None = None
+    """The HTTP status that was sent; None when none was."""
+
+
+class Judged(NamedTuple):
+    """What the router held a deployment for at the moment of a recorded decision."""
+
+    at_ms: int
+    deployment: str
+    state: str
+    """Of its circuit breaker: `closed`, `open`, `half_open` or `out`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +161,8 @@ class Evidence:
     outcomes: tuple[Outcome, ...] = ()
     steps: tuple[Step, ...] = ()
     calls: tuple[VendorCall, ...] = ()
+    judged: tuple[Judged, ...] = ()
+    """In the order of time, each once however many decisions of a batch shared it."""
     committed: Mapping[tuple[str, str, int], int] = field(default_factory=dict[tuple[str, str, int], int])
     """Committed offset by (group, topic, partition)."""
     worker_crashes: int = 0

@@ -9,13 +9,23 @@ import msgspec
 
 from allweather.contracts import headers, ids, topics
 from allweather.contracts.config import Configuration
+from allweather.contracts.failures import FailureKind
 from allweather.contracts.model import digest
-from allweather.contracts.records import AttemptResult, Dispatch, EventType, MalformedRecord, decode
+from allweather.contracts.records import (
+    AttemptResult,
+    Dispatch,
+    EventType,
+    MalformedRecord,
+    Parked,
+    RoutingDecision,
+    decode,
+)
 from allweather.contracts.submission import submission_key
 from allweather.drills.evidence import (
     Cleared,
     Dispatched,
     Evidence,
+    Judged,
     Outcome,
     Position,
     Received,
@@ -57,6 +67,7 @@ async def gather(
         outcomes=tuple(o for o in await _outcomes(postgres) if o.request_id in mine),
         steps=tuple(s for s in await _steps(postgres) if s.request_id in mine),
         calls=tuple(c for c in calls if c.at_ms >= since_ms),
+        judged=tuple(sorted(collector.judged)),
         committed=await _committed(broker, configuration),
         worker_crashes=worker_crashes,
         away_ms=away_ms,
@@ -81,6 +92,7 @@ class _Collector:
         self.resulted: list[Resulted] = []
         self.parked: dict[UUID, int] = {}
         self.replies: list[Reply] = []
+        self.judged: set[Judged] = set()
 
     def requests(self) -> set[UUID]:
         """Every request that left a record in this run."""
@@ -106,14 +118,26 @@ class _Collector:
         elif event == EventType.DISPATCHED:
             self.dispatched.append(self._dispatched(record, at))
         elif event == EventType.PARKED:
-            request = decode(record.value).read_slip().request_id
-            self.parked[request] = self.parked.get(request, 0) + 1
+            self._parked(record)
         elif record.topic == topics.RESULTS:
             self.resulted.append(_resulted(record, at, event or ""))
+
+    def _parked(self, record: Record) -> None:
+        envelope = decode(record.value)
+        request = envelope.read_slip().request_id
+        self.parked[request] = self.parked.get(request, 0) + 1
+        self._judged(envelope.read(Parked).decision)
+
+    def _judged(self, decision: RoutingDecision | None) -> None:
+        """A fleet without workers counts as out, and says nothing of a breaker."""
+        if decision is not None:
+            breakers = (c for c in decision.considered if c.excluded != FailureKind.WORKER_LOST)
+            self.judged.update(Judged(decision.now_ms, c.deployment, c.state) for c in breakers)
 
     def _dispatched(self, record: Record, at: Position) -> Dispatched:
         envelope = decode(record.value)
         dispatch = envelope.read(Dispatch)
+        self._judged(dispatch.decision)
         return Dispatched(
             request_id=envelope.read_slip().request_id,
             attempt_id=dispatch.attempt_id,
@@ -143,6 +167,9 @@ def _cleared(record: Record, at: Position) -> Cleared:
         regions=None if verdict.regions is None else frozenset(verdict.regions),
         vendors=None if verdict.vendors is None else frozenset(verdict.vendors),
         deadline_ms=slip.deadline_ms,
+        tenant=slip.tenant,
+        priority=slip.priority.value,
+        accepted_at_ms=slip.accepted_at_ms,
     )
 
 

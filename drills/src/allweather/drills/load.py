@@ -1,7 +1,7 @@
-"""A steady stream of requests, half through each door, some of them streamed."""
+"""A steady stream of requests, in several ways by turns."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -9,20 +9,37 @@ from typing import Any
 from allweather.drills.clients import HttpClient, KafkaClient
 from allweather.drills.tickets import Ticket, all_tickets
 
+Send = Callable[[str, Ticket], Awaitable[object]]
+"""One way to ask for a ticket's triage, under a key; returns when the client has what it asks for."""
+
+
+def both_doors(kafka: KafkaClient, http: HttpClient) -> Sequence[Send]:
+    """Half through each door, a third of the HTTP half streamed."""
+
+    def publish(key: str, ticket: Ticket) -> Awaitable[object]:
+        return kafka.send(key, ticket.body())
+
+    def call(key: str, ticket: Ticket) -> Awaitable[object]:
+        return http.send(key, ticket.body())
+
+    def stream(key: str, ticket: Ticket) -> Awaitable[object]:
+        return http.send(key, ticket.body(stream=True))
+
+    return stream, publish, call, publish, call, publish
+
 
 @dataclass(slots=True)
 class Load:
     """Sends `per_second` requests until stopped; knows which are still open at their client."""
 
-    kafka: KafkaClient
-    http: HttpClient
+    ways: Sequence[Send]
     run: str
     per_second: float
     on_sent: Callable[[], None] = lambda: None
     sent: int = 0
     failures: list[BaseException] = field(default_factory=list[BaseException])
     """A client that failed in a way it does not know: a defect of ours."""
-    _open: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
+    _open: set[asyncio.Future[Any]] = field(default_factory=set[asyncio.Future[Any]])
 
     async def until(self, stop: asyncio.Event) -> None:
         """Send until `stop` is set."""
@@ -54,17 +71,13 @@ class Load:
 
     def _send(self, number: int, ticket: Ticket) -> None:
         key = f"{self.run}-{number}-{ticket.id}"
-        if number % 2:
-            sending = self.kafka.send(key, ticket.body())
-        else:
-            sending = self.http.send(key, ticket.body(stream=number % 6 == 0))
-        task = asyncio.create_task(sending)
+        task = asyncio.ensure_future(self.ways[number % len(self.ways)](key, ticket))
         self._open.add(task)
         task.add_done_callback(self._done)
         self.sent += 1
         self.on_sent()
 
-    def _done(self, task: asyncio.Task[Any]) -> None:
+    def _done(self, task: asyncio.Future[Any]) -> None:
         self._open.discard(task)
         if not task.cancelled() and (error := task.exception()):
             self.failures.append(error)

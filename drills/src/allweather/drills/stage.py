@@ -20,7 +20,7 @@ from allweather.local.running import Running
 from allweather.local.settings import LocalSettings
 from allweather.messaging import Broker
 from allweather.messaging.kafka import Connection, KafkaBroker
-from allweather.vendorsim.calls import read_log
+from allweather.vendorsim.calls import CallRecord, read_log
 from allweather.vendorsim.client import Simulator
 
 TENANT: Final = "demo"
@@ -78,7 +78,7 @@ class Stage:
     async def evidence(self) -> Evidence:
         """What has been left behind since this stage was set."""
         log = read_log(Path(self.system.end_points.vendor_calls))
-        calls = [VendorCall(_uuid(c.client_request_id), c.vendor, int(c.received_wall * 1000)) for c in log.values()]
+        calls = [_vendor_call(record) for record in log.values()]
         return await gather(
             self.broker,
             self.postgres,
@@ -90,6 +90,17 @@ class Stage:
             away_ms=self.away_ms,
             since_ms=self.since_ms,
         )
+
+
+def _vendor_call(record: CallRecord) -> VendorCall:
+    took = None if record.ended_monotonic is None else record.ended_monotonic - record.received_monotonic
+    return VendorCall(
+        attempt_id=_uuid(record.client_request_id),
+        vendor=record.vendor,
+        at_ms=int(record.received_wall * 1000),
+        ended_at_ms=None if took is None else int((record.received_wall + took) * 1000),
+        status=record.status,
+    )
 
 
 def _uuid(text: str | None) -> UUID | None:

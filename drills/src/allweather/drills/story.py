@@ -8,7 +8,7 @@ from pathlib import Path
 
 from allweather.drills.acts import ACTS, KILLS, NORMAL, Act
 from allweather.drills.checker import check
-from allweather.drills.load import Load
+from allweather.drills.load import Load, both_doors
 from allweather.drills.screen import Figures, Screen
 from allweather.drills.stage import Stage
 from allweather.drills.summary import Summary, summarise
@@ -25,7 +25,7 @@ async def tell(
     victims: Sequence[str] | None = None,
 ) -> Summary:
     """Run the acts under load, kill the victims (every service), wait until all is settled, and check every promise."""
-    load = Load(on.kafka, on.http, "run", per_second)
+    load = Load(both_doors(on.kafka, on.http), "run", per_second)
     stop = asyncio.Event()
     try:
         async with asyncio.TaskGroup() as group:
