@@ -50,10 +50,17 @@ class Scene:
         return await worker.join(group=GROUP, instance=None, subscription=reads, rebalances=Reads())
 
     async def lose(self) -> None:
-        """Let nobody work for alpha for ten seconds."""
+        """Let nobody work for alpha for a while."""
         await self.fleet.look()
         self.world.clock.advance(10)
         await self.fleet.look()
+
+    async def joined(self) -> GroupState:
+        """The group, once somebody is in it."""
+        async with asyncio.timeout(5):
+            while not (group := await self.broker.describe_group(GROUP)).members:
+                await asyncio.sleep(0.01)
+        return group
 
 
 @pytest.fixture
@@ -79,12 +86,22 @@ async def test_a_fleet_with_a_worker_is_left_alone(scene: Scene):
     assert scene.world.board.lost_vendors == frozenset()
 
 
-async def test_an_empty_fleet_is_given_ten_seconds(scene: Scene):
-    await scene.fleet.look()
-    scene.world.clock.advance(9.9)
+async def test_nothing_more_is_sent_to_an_empty_fleet(scene: Scene):
     await scene.fleet.look()
 
-    assert scene.world.board.lost_vendors == frozenset()
+    assert scene.world.board.lost_vendors == {"alpha"}
+
+
+async def test_an_empty_fleet_is_given_five_seconds_before_its_records_are_bounced(scene: Scene):
+    await scene.fleet.look()
+    scene.world.clock.advance(4.9)
+    await scene.fleet.look()
+    before = await scene.broker.describe_group(GROUP)
+    scene.world.clock.advance(0.1)
+    await scene.fleet.look()
+
+    assert before.members == ()
+    await scene.joined()
 
 
 async def test_a_dead_fleets_dispatches_are_bounced_as_worker_lost(scene: Scene):
@@ -124,14 +141,7 @@ async def test_a_stand_in_leaves_when_a_worker_comes(scene: Scene):
 async def test_stand_ins_of_other_routers_are_no_workers(scene: Scene):
     await scene.lose()
 
-    async def joined() -> GroupState:
-        return await scene.broker.describe_group(GROUP)
-
-    async with asyncio.timeout(5):
-        while not (await joined()).members:
-            await asyncio.sleep(0.01)
-
-    assert not has_worker(await joined())
+    assert not has_worker(await scene.joined())
 
 
 async def test_nothing_is_concluded_while_the_broker_is_away(scene: Scene):

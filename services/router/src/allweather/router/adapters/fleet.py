@@ -31,7 +31,9 @@ log = logging.getLogger(__name__)
 
 STAND_IN: Final = "stand-in"
 """How the client ids of stand-ins begin: they do not count as workers."""
-ABSENT_S: Final = 10.0
+ABSENT_S: Final = 5.0
+"""How long a group may be empty before its records are bounced: a worker that has just been started needs a moment.
+Kafka has noticed the absence only after the session timeout, which is most of the thirty seconds that this may take."""
 _LOOK_EVERY_S: Final = 1.0
 
 OpenBroker = Callable[[], AbstractAsyncContextManager[Broker]]
@@ -88,7 +90,7 @@ class Fleet:
                 log.debug("cannot tell whether %s has workers: %s", vendor, error)
                 continue
             await (self._welcome(vendor) if present else self._miss(vendor))
-        self._board.lost_vendors = frozenset(self._stand_ins)
+        self._board.lost_vendors = frozenset(self._absent_since)  # nothing more is sent where nobody is
 
     async def _welcome(self, vendor: str) -> None:
         self._absent_since.pop(vendor, None)
