@@ -11,6 +11,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from pydantic import BaseModel, ValidationError
 
+from allweather.telemetry import logs
 from allweather.telemetry.logs import configure_logs
 from allweather.telemetry.redaction import HIDDEN, scrubbed
 
@@ -53,6 +54,30 @@ def test_libraries_that_use_logging_write_the_same_lines(lines: Lines):
     [line] = lines()
     assert line["event"] == "lost 1 of 3"
     assert (line["service"], line["topic"]) == ("router", "ai.internal.results.v1")
+
+
+def test_a_library_that_repeats_itself_is_told_once_and_counted(lines: Lines, monkeypatch: pytest.MonkeyPatch):
+    library = logging.getLogger("aiokafka.client")
+    for number in range(100):
+        library.error("Unable connect to node with id %s", number)
+    library.error("another matter")
+
+    monkeypatch.setattr(logs, "QUIET_S", 0.0)
+    library.error("Unable connect to node with id %s", 100)
+
+    told = [(line["event"], line.get("count")) for line in lines()]
+    assert told == [
+        ("Unable connect to node with id 0", None),
+        ("another matter", None),
+        ("Unable connect to node with id 100", 99),
+    ]
+
+
+def test_what_we_say_ourselves_is_always_told(lines: Lines):
+    for _ in range(3):
+        logging.getLogger("allweather.router").warning("release waits")
+
+    assert len(lines()) == 3
 
 
 def test_lines_below_the_level_are_not_written(lines: Lines):

@@ -19,6 +19,12 @@ from allweather.telemetry.redaction import allowed, reported, scrubbed
 NOISY = ("aiokafka", "asyncio", "httpx", "httpcore", "urllib3", "alembic", "opentelemetry", "uvicorn")
 """Libraries that say too much below a warning."""
 
+QUIET_S = 10.0
+"""A library that says the same again sooner is only counted: an outage is told once, not a hundred times a second."""
+
+_TELLING = 48
+"""Characters of a message by which it is the same: templates vary behind them, if at all."""
+
 _OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 """What `logging` itself puts on a record; the rest are our fields."""
 
@@ -27,10 +33,32 @@ def configure_logs(level: str, *, stream: TextIO, **process: str | int) -> None:
     """Write every log line of this process from `level` up to `stream`, each with the fields of `process`."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_JsonLine(process))
+    handler.addFilter(_Repetitions())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
+
+
+class _Repetitions(logging.Filter):
+    """Lets the same words of a noisy library pass once in `QUIET_S`, with how often they were said since, as `count`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith(NOISY):
+            return True
+        words = record.name, str(record.msg)[:_TELLING]
+        at, times = self._said.get(words, (float("-inf"), 0))
+        if record.created - at < QUIET_S:
+            self._said[words] = at, times + 1
+            return False
+        self._said[words] = record.created, 0
+        if times:
+            record.count = times
+        return True
 
 
 class _JsonLine(logging.Formatter):
