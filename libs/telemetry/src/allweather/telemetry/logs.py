@@ -41,7 +41,7 @@ def configure_logs(level: str, *, stream: TextIO, **process: str | int) -> None:
 
 
 class _Repetitions(logging.Filter):
-    """Lets the same words of a noisy library pass once in `QUIET_S`, with how often they were said since, as `count`."""
+    """Lets the same words of a noisy library pass once in `QUIET_S`; `count` is how often they were said since."""
 
     def __init__(self) -> None:
         super().__init__()
