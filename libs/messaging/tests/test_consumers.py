@@ -9,7 +9,6 @@ import pytest
 from allweather.failpoints import Failpoints
 from allweather.messaging import (
     BatchHandler,
-    Committed,
     ConcurrentConsumer,
     ConsumerStalled,
     MemoryBroker,
@@ -24,12 +23,9 @@ from allweather.messaging import (
     note_progress,
 )
 from allweather.messaging.consumers import intake
-from allweather.messaging.consumers.intake import Intake
 from allweather.messaging.lanes import limit_of
 from allweather.messaging.middleware import Backoff, dead_letter, retry
-from allweather.messaging.progress import Progress
 from allweather.messaging.suite import Hanging, Held, numbered
-from allweather.messaging.tasks import cancel
 from allweather.messaging.testing import QUICK, Seen, crash, eventually, running
 
 TOPIC, TARGET = "ai.internal.a.v1", "ai.internal.b.v1"
@@ -47,31 +43,6 @@ def one_by_one(handler: RecordHandler) -> BatchHandler:
         return Outputs([message for each in outputs for message in each.messages])
 
     return handle
-
-
-class Counting:
-    """A membership that has a record at each poll."""
-
-    def __init__(self) -> None:
-        self.polls = 0
-
-    async def poll(self, *, timeout: float, max_records: int) -> Sequence[Record]:
-        self.polls += 1
-        return [Record(TOPIC, 0, self.polls, 0, None, b"")]
-
-    def pause(self, partitions: Collection[TopicPartition]) -> None: ...
-
-    def resume(self, partitions: Collection[TopicPartition]) -> None: ...
-
-    async def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None: ...
-
-    async def close(self) -> None: ...
-
-
-async def until_idle() -> None:
-    """Return when every task that could go on has had its turn."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 async def stands_at(broker: MemoryBroker, offset: int) -> bool:
@@ -174,21 +145,6 @@ async def test_what_comes_soon_after_a_batch_comes_together(broker: MemoryBroker
         await eventually(lambda: sum(batches) == 5)
 
     assert batches == [1, 4]
-
-
-async def test_nothing_is_polled_until_it_is_asked_for() -> None:
-    """What comes meanwhile gathers at the broker, where one fetch brings all of it."""
-    membership, records = Counting(), Intake(Progress(), max_records=10, max_bytes=1_000, linger=0)
-    running = asyncio.create_task(records.run(membership))
-    try:
-        await records.take()
-        await until_idle()
-        assert membership.polls == 1
-
-        await records.take()
-        assert membership.polls == 2
-    finally:
-        await cancel(running)
 
 
 async def test_batch_is_bounded_in_records_and_bytes(broker: MemoryBroker) -> None:

@@ -15,12 +15,10 @@ _OVERHEAD = 64  # what a record weighs beside its key and value
 
 
 class Intake:
-    """Polls when a record is asked for, and keeps what came until it is taken.
+    """Keeps what was polled until it is taken, and lets no more in while a full batch waits.
 
-    What comes meanwhile gathers at the broker, and one fetch brings it all: the more there is to do, the fewer fetches.
-    A short time without being asked is just that. A long one must not look like idleness to the group: then the
-    partitions are paused and the polling goes on, for nothing. (Not at once: the client throws away what it has
-    fetched of a paused partition.)
+    A short wait is just that. A long one must not look like idleness to the group: then the partitions are paused and
+    the polling goes on, for nothing. (Not at once: the client throws away what it has fetched of a paused partition.)
     """
 
     def __init__(self, progress: Progress, *, max_records: int, max_bytes: int, linger: float) -> None:
@@ -28,7 +26,7 @@ class Intake:
         self._max_records, self._max_bytes, self._linger = max_records, max_bytes, linger
         self._waiting: deque[Record] = deque()
         self._bytes = 0
-        self._arrived, self._asked = asyncio.Event(), asyncio.Event()
+        self._arrived, self._room = asyncio.Event(), asyncio.Event()
         self._membership: Membership | None = None
         self._partitions: tuple[TopicPartition, ...] = ()
         self._paused = False
@@ -37,12 +35,12 @@ class Intake:
         """Poll without end, so that the group never takes this member for idle."""
         self._membership = membership
         while True:
-            if not self._paused:
-                await self._until_asked(membership)
+            if self._full and not self._paused:
+                await self._wait_for_room(membership)
             records = await membership.poll(timeout=_POLL_SECONDS, max_records=self._max_records)
             self._add(records)
-            # Where there is more, it has been fetched already. And a poll that answers at once must not starve the
-            # work of its turn on the loop.
+            # What comes meanwhile gathers at the broker, and one fetch brings it all. Where there is more already, or
+            # nothing, no time is lost; but a poll that answers at once must not starve the work of its turn.
             await asyncio.sleep(self._linger if 0 < len(records) < self._max_records else 0)
 
     def assigned(self, partitions: Collection[TopicPartition]) -> None:
@@ -55,6 +53,7 @@ class Intake:
         self._waiting.clear()
         self._bytes = 0
         self._arrived.clear()
+        self._room.set()
 
     async def take(self) -> list[Record]:
         """The next batch, at least one record."""
@@ -71,14 +70,7 @@ class Intake:
 
     async def _any(self) -> None:
         while not self._waiting:  # looked at again: between the signal and our turn it may all have been revoked
-            self._ask()
             await self._arrived.wait()
-
-    def _ask(self) -> None:
-        self._asked.set()
-        if self._paused and self._membership:
-            self._membership.resume(self._partitions)
-            self._paused = False
 
     def _pop(self, limit: int) -> list[Record]:
         if len(self._waiting) <= limit and self._bytes <= self._max_bytes:
@@ -87,8 +79,7 @@ class Intake:
         else:
             batch, size = self._cut(limit)
         self._bytes -= size
-        if not self._waiting:
-            self._arrived.clear()
+        self._left()
         return batch
 
     def _cut(self, limit: int) -> tuple[list[Record], int]:
@@ -106,16 +97,33 @@ class Intake:
         self._progress.note()
         self._waiting.extend(records)
         self._bytes += sum(map(weight, records))
-        self._asked.clear()
         self._arrived.set()
 
-    async def _until_asked(self, membership: Membership) -> None:
+    async def _wait_for_room(self, membership: Membership) -> None:
+        self._room.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
-                await self._asked.wait()
-        if not self._asked.is_set():  # asked, not concluded from the timeout: both can come at the same moment
+                await self._room.wait()
+        if self._full:  # asked, not concluded from the timeout: both can come at the same moment
             membership.pause(self._partitions)
             self._paused = True
+
+    def _left(self) -> None:
+        if not self._waiting:
+            self._arrived.clear()
+        if self._half_empty:
+            self._room.set()
+        if self._half_empty and self._paused and self._membership:
+            self._membership.resume(self._partitions)
+            self._paused = False
+
+    @property
+    def _full(self) -> bool:
+        return len(self._waiting) >= self._max_records or self._bytes >= self._max_bytes
+
+    @property
+    def _half_empty(self) -> bool:
+        return len(self._waiting) * 2 <= self._max_records and self._bytes * 2 <= self._max_bytes
 
 
 def weight(record: Record) -> int:

@@ -1,7 +1,7 @@
 """W3C trace context over a handler: read from records, written on what it returns."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -11,7 +11,11 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, T
 from allweather.contracts.headers import TRACEPARENT
 from allweather.messaging.types import BatchHandler, Message, Middleware, Outputs, Record
 
-_FORM = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+_FORM = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+
+Form = re.Match[bytes]
+Passing = Mapping[bytes | None, bytes]
+"""Trace contexts by key, as they are written: most traces are not sampled, and only pass through."""
 
 
 def traced(*, group: str, tracer: Tracer) -> Middleware:
@@ -23,10 +27,11 @@ def traced(*, group: str, tracer: Tracer) -> Middleware:
 
     def wrap(handler: BatchHandler) -> BatchHandler:
         async def handle(records: Sequence[Record]) -> Outputs:
-            contexts = {record.key: context for record in records if (context := context_of(record))}
-            sampled = [context for context in contexts.values() if context.trace_flags.sampled]
-            if contexts and not sampled:
-                return _continuing(await handler(records), contexts, default=None)
+            carried = {record.key: form for record in records if (form := _form(record))}
+            sampled = [_context(form) for form in carried.values() if _is_sampled(form)]
+            passing = {key: b"00" + form[0][2:] for key, form in carried.items() if not _is_sampled(form)}
+            if carried and not sampled:
+                return _continuing(await handler(records), passing, default=None)
             parent = trace.set_span_in_context(NonRecordingSpan(sampled[0])) if sampled else None
             with tracer.start_as_current_span(
                 f"process {group}",
@@ -40,32 +45,36 @@ def traced(*, group: str, tracer: Tracer) -> Middleware:
                     "messaging.batch.message_count": len(records),
                 },
             ) as span:
-                here = span.get_span_context()
-                unsampled = {key: context for key, context in contexts.items() if not context.trace_flags.sampled}
-                return _continuing(await handler(records), unsampled, default=here)
+                here = _written(span.get_span_context())
+                return _continuing(await handler(records), passing, default=here)
 
         return handle
 
     return wrap
 
 
-def context_of(record: Record) -> SpanContext | None:
+def _form(record: Record) -> Form | None:
     """The trace context that a record carries; None when it carries none, or something that is none."""
-    form = _FORM.fullmatch(record.text(TRACEPARENT) or "")
-    if form is None:
-        return None
-    trace_id, span_id, flags = form.groups()
-    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
+    return _FORM.fullmatch(record.header(TRACEPARENT) or b"")
 
 
-def _continuing(outputs: Outputs, contexts: dict[bytes | None, SpanContext], default: SpanContext | None) -> Outputs:
+def _is_sampled(form: Form) -> bool:
+    return bool(int(form[3], 16) & TraceFlags.SAMPLED)
+
+
+def _context(form: Form) -> SpanContext:
+    flags = TraceFlags(int(form[3], 16))
+    return SpanContext(int(form[1], 16), int(form[2], 16), is_remote=True, trace_flags=flags)
+
+
+def _continuing(outputs: Outputs, passing: Passing, default: bytes | None) -> Outputs:
     """The outputs with a trace context each, apart from those that bring their own."""
 
     def continued(message: Message) -> Message:
-        context = contexts.get(message.key, default)
-        if context is None or any(name == TRACEPARENT for name, _ in message.headers):
+        context = passing.get(message.key, default)
+        if context is None or TRACEPARENT in dict(message.headers):
             return message
-        return msgspec.structs.replace(message, headers=(*message.headers, (TRACEPARENT, _written(context))))
+        return msgspec.structs.replace(message, headers=(*message.headers, (TRACEPARENT, context)))
 
     return replace(outputs, messages=[continued(message) for message in outputs.messages])
 

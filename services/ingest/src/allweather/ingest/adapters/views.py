@@ -22,6 +22,8 @@ _OUTCOMES: Final = "SELECT request_id, settled::text AS settled, reply FROM rout
 _PROGRESS: Final = "SELECT state FROM router.progress WHERE request_id = $1"
 _PARKING: Final = "SELECT tenant, requests, bytes FROM router.parking"
 
+_USUAL: Final = Limits()
+
 
 class RouterViews:
     """Looks requests up. Every call raises `DependencyAway` when Postgres cannot be used."""
@@ -63,7 +65,7 @@ class ParkingLimits:
         if self._asked_at - self._seen_at > STALE_S:
             return None
         requests, size = self._parked.get(tenant, (0, 0))
-        limits = self._limits.get(tenant, Limits())
+        limits = self._limits.get(tenant, _USUAL)
         if requests < limits.parked_requests and size < limits.parked_bytes:
             return None
         return f"{requests} requests ({size >> 20} MiB) of yours wait for vendors already. Try again later."
