@@ -14,6 +14,11 @@ Guard = Literal[
     "worker.verdict-check",  # no vendor call against the recorded verdict
     "worker.deadline-check",  # no vendor call after the request's deadline
     "worker.region-check",  # no vendor call outside the permitted regions
+    "worker.age-check",  # no vendor call that has queued for too long: choose again
+    "worker.room-check",  # no waiting for room: a deployment that is full holds up nobody else in its topic
+    "ingest.pinned-call",  # no content of another call in a stream that has begun
+    "ingest.named-call",  # no end marker unless the reply names the call whose content was shown
+    "ingest.whole-answer",  # no end marker before all of the answer was shown
 ]
 
 Point = Literal[

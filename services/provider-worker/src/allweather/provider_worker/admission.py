@@ -11,7 +11,7 @@ from typing import Final
 from allweather.contracts.config import Deployment
 from allweather.contracts.slip import Priority, Slip
 from allweather.failpoints import Guard
-from allweather.provider_worker.limits import Limiter
+from allweather.provider_worker.limits import Limiter, Places
 
 MAX_QUEUE_AGE_MS = {Priority.INTERACTIVE: 2_000, Priority.BULK: 30_000}
 DEFAULT_OUTPUT_TOKENS = 256
@@ -30,6 +30,7 @@ class Case:
     now: float
     """Of the steady clock that the limiter knows."""
     limiter: Limiter
+    places: Places
 
     @property
     def tokens(self) -> int:
@@ -83,6 +84,13 @@ def _slots(case: Case) -> Objection | None:
     return Objection("slots_full", f"{slots.in_flight} calls to {case.deployment.id} are in flight.")
 
 
+def _places(case: Case) -> Objection | None:
+    slots = case.limiter.slots
+    if case.places.left_to(slots):
+        return None
+    return Objection("slots_full", f"{slots.in_flight} calls to {case.deployment.id} leave too few places to others.")
+
+
 def _rate(case: Case) -> Objection | None:
     wait_s = case.limiter.wait_s(case.tokens, case.now)
     if wait_s == 0:
@@ -90,19 +98,21 @@ def _rate(case: Case) -> Objection | None:
     return Objection("rate_used_up", f"The rate limit of {case.deployment.id} is used up.", round(wait_s * 1000))
 
 
-GUARDED: Final[Sequence[tuple[Guard, Check]]] = (
+CHECKS: Final[Sequence[tuple[Guard, Check]]] = (
     ("worker.verdict-check", _verdict),
     ("worker.region-check", _region),
     ("worker.deadline-check", _deadline),
+    ("worker.age-check", _queue_age),
+    ("worker.room-check", _slots),
+    ("worker.room-check", _places),
+    ("worker.room-check", _rate),
 )
-"""Checks that keep a promise (P5)."""
-UNGUARDED: Final[Sequence[Check]] = (_queue_age, _slots, _rate)
-"""Checks that keep the queue moving and the vendor well."""
+"""What keeps a promise (P5) comes before what keeps the queue moving and the vendor well (R6)."""
 
 
 def objection(case: Case, skips: Callable[[Guard], bool]) -> Objection | None:
     """The first reason not to make the call, None when there is none."""
-    for guard, check in GUARDED:
+    for guard, check in CHECKS:
         if not skips(guard) and (found := check(case)):
             return found
-    return next((found for check in UNGUARDED if (found := check(case))), None)
+    return None

@@ -60,6 +60,7 @@ async def main(service: Service[Settings]) -> None:
         claims,
         Bodies(payloads),
         me=Holder(member, time.time_ns()),
+        window=settings.window,
         clock=service.clock,
         observer=Observer(vendor),
         failpoints=service.failpoints,

@@ -12,7 +12,7 @@ from allweather.provider_worker.adapters.bodies import Bodies
 from allweather.provider_worker.adapters.claims import RedisClaims
 from allweather.provider_worker.attempts import Attempts, Made
 from allweather.provider_worker.claims import Claim, Holder
-from allweather.provider_worker.limits import Limiter
+from allweather.provider_worker.limits import Limiter, Places
 from allweather.provider_worker.results import MAX_INLINE_RESPONSE
 from allweather.provider_worker.stations import Equipped, Station, Unequipped
 from allweather.provider_worker.telemetry import Observer
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class DispatchHandler:
-    """Handles one dispatch record; a worker runs many of these at a time."""
+    """Handles one dispatch record; a worker runs up to `window` of these at a time."""
 
     def __init__(
         self,
@@ -34,11 +34,13 @@ class DispatchHandler:
         bodies: Bodies,
         *,
         me: Holder,
+        window: int,
         clock: Clock,
         observer: Observer,
         failpoints: Failpoints,
     ) -> None:
         self._stations, self._attempts, self._claims, self._bodies = stations, attempts, claims, bodies
+        self._places = Places(window, [s.limiter.slots for s in stations.values() if isinstance(s, Equipped)])
         self._me, self._clock, self._observer, self._failpoints = me, clock, observer, failpoints
 
     async def __call__(self, record: Record) -> Outputs:
@@ -113,6 +115,7 @@ class DispatchHandler:
             now_ms=self._clock.now_ms(),
             now=self._clock.monotonic(),
             limiter=station.limiter,
+            places=self._places,
         )
 
     def _not_called(self, work: Work, failure: Failure) -> Message:

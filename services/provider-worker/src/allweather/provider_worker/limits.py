@@ -3,6 +3,7 @@
 Pure: the time, in seconds of any steady clock, is passed in. The vendor's own headers correct what is kept here.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from allweather.contracts.config import Concurrency
@@ -47,6 +48,23 @@ class Slots:
         if now - self._lowered_at >= DECREASE_EVERY_S:
             self._lowered_at = now
             self.limit = max(1.0, self.limit * DECREASE)
+
+
+class Places:
+    """The calls that one process can have in flight, all its deployments together.
+
+    None may hold more of them than are free: so a deployment that does not answer leaves half of them to the others,
+    two of them leave a third, and so on. One that is alone in its process has nobody to leave them to.
+    """
+
+    def __init__(self, window: int, deployments: Iterable[Slots]) -> None:
+        self._window, self._deployments = window, tuple(deployments)
+
+    def left_to(self, slots: Slots) -> bool:
+        """Whether one more call of the deployment with these slots leaves enough to the others."""
+        if len(self._deployments) == 1:
+            return True
+        return slots.in_flight < self._window - sum(each.in_flight for each in self._deployments)
 
 
 @dataclass(slots=True)

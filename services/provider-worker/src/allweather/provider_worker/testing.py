@@ -32,6 +32,7 @@ from allweather.runtime.clock import SystemClock
 from allweather.runtime.payloads import MemoryPayloads
 from allweather.runtime.redis import RedisGuard
 
+WINDOW = 64
 NO_REDIS = SecretStr("redis://127.0.0.1:1/0")
 BODY: dict[str, Any] = {
     "model": "triage",
@@ -136,6 +137,7 @@ class Bench:
             RedisClaims(self.redis),
             Bodies(payloads),
             me=Holder(f"{vendor}-0", time.time_ns()),
+            window=WINDOW,
             clock=clock,
             observer=Observer(known),
             failpoints=failpoints,
