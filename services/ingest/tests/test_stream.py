@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from allweather.contracts import headers
+from allweather.failpoints import Failpoints
 from allweather.ingest.deltas import Delta
 from allweather.ingest.replies import Reply
 from allweather.ingest.sse import DONE, chunks
@@ -43,8 +44,8 @@ def denied() -> Reply:
     return Reply(504, json.dumps(body).encode(), {headers.OUTCOME: "expired"})
 
 
-def played(*events: Delta | Reply, include_usage: bool = False) -> tuple[Stream, bytes]:
-    stream = Stream("req_1", include_usage=include_usage)
+def played(*events: Delta | Reply, include_usage: bool = False, failpoints: str = "") -> tuple[Stream, bytes]:
+    stream = Stream("req_1", include_usage=include_usage, failpoints=Failpoints.parse(failpoints))
     shown = b"".join(stream.delta(e) if isinstance(e, Delta) else stream.reply(e) for e in events if not stream.ended)
     return stream, shown
 
@@ -127,6 +128,18 @@ def test_a_reply_of_another_call_ends_the_stream_with_a_typed_error():
     assert DONE not in shown
     assert error(shown)["code"] == "stream_interrupted"
     assert "GET /v1/requests/req_1" in error(shown)["message"]
+
+
+def test_each_guard_is_all_that_keeps_a_stream_honest():
+    """With the guard off, the caller is shown what the outcome does not say, and told that it is complete."""
+    again = [Delta("call-2", 0, (text("x"),), has_content=True), Delta("call-2", 1, (END,))]
+
+    _, mixed = played(DELTAS[0], *again, answered("call-2"), failpoints="ingest.pinned-call=skip")
+    _, other = played(*DELTAS, answered("call-2"), failpoints="ingest.named-call=skip")
+    _, cut = played(DELTAS[0], answered(), failpoints="ingest.whole-answer=skip")
+
+    assert (content(mixed), content(other), content(cut)) == ("ax", "abc", "a")
+    assert [shown.endswith(DONE) for shown in (mixed, other, cut)] == [True] * 3
 
 
 def test_a_reply_that_is_no_answer_ends_a_begun_stream_with_its_own_error():

@@ -8,6 +8,7 @@ which the full answer stays retrievable. A truncated answer is never presented a
 from typing import Final
 
 from allweather.contracts.errors import ApiError
+from allweather.failpoints import OFF, Failpoints
 from allweather.ingest import sse
 from allweather.ingest.deltas import Delta
 from allweather.ingest.replies import Reply
@@ -19,8 +20,9 @@ _USAGE: Final = '"usage":{'
 class Stream:
     """One caller's stream, from nothing to its end."""
 
-    def __init__(self, request_id: str, *, include_usage: bool) -> None:
+    def __init__(self, request_id: str, *, include_usage: bool, failpoints: Failpoints = OFF) -> None:
         self._request_id = request_id
+        self._failpoints = failpoints
         self._include_usage = include_usage
         self._call_id: str | None = None
         self._next = 0
@@ -42,8 +44,8 @@ class Stream:
 
     def delta(self, delta: Delta) -> bytes:
         """What a delta adds: nothing, if it is another call's, a repetition, or behind a gap."""
-        if self._call_id is None and delta.has_content and delta.sequence == 0:
-            self._call_id = delta.call_id
+        if delta.has_content and delta.sequence == 0 and not self._pinned:
+            self._call_id, self._next = delta.call_id, 0
         if delta.call_id != self._call_id or delta.sequence < self._next or self._gap:
             return b""
         if delta.sequence > self._next:
@@ -58,7 +60,7 @@ class Stream:
         self._reply = reply
         if not self.has_content:
             return self._without_deltas(reply)
-        if reply.is_answer and reply.call_id == self._call_id and not self._whole and not self._gap:
+        if self._is_answered_by(reply) and not self._whole and not self._gap:
             return b""
         return self._end_now()
 
@@ -73,8 +75,17 @@ class Stream:
         return self._end_now()
 
     @property
+    def _pinned(self) -> bool:
+        return self._call_id is not None and not self._failpoints.skips("ingest.pinned-call")
+
+    @property
     def _whole(self) -> bool:
-        return self._finished and self._usage_seen
+        return (self._finished and self._usage_seen) or self._failpoints.skips("ingest.whole-answer")
+
+    def _is_answered_by(self, reply: Reply) -> bool:
+        """Whether the reply is the answer of the very call whose content was shown."""
+        named = reply.call_id == self._call_id or self._failpoints.skips("ingest.named-call")
+        return reply.is_answer and named
 
     def _note(self, delta: Delta) -> None:
         """Mark the ends of an answer. Content cannot look like them: within a string the quotes are escaped."""
@@ -94,7 +105,7 @@ class Stream:
         if reply is None:
             return b""
         self.ended = True
-        if reply.is_answer and reply.call_id == self._call_id and self._whole:
+        if self._is_answered_by(reply) and self._whole:
             return sse.DONE
         return sse.error_event(_broken(reply, self._call_id, self._request_id), self._request_id)
 

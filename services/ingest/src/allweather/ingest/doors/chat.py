@@ -71,7 +71,8 @@ class ChatCompletions(DoorEndpoint):
         with self._room.waiting(_waiter(asked, wants_deltas=streamed)) as waiter:
             await self._acceptance.accept(asked)
             if streamed:
-                await Streamed(call, waiter, self._patience, limit, include_usage=peek.include_usage).serve()
+                usage, failpoints = peek.include_usage, self._acceptance.failpoints
+                await Streamed(call, waiter, self._patience, limit, include_usage=usage, failpoints=failpoints).serve()
             else:
                 await _plain(call, waiter, limit)
 

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
+from allweather.failpoints import OFF, Failpoints
 from allweather.ingest import http, refusals, sse
 from allweather.ingest.deltas import Delta
 from allweather.ingest.doors.call import Call, give
@@ -29,11 +30,20 @@ class Patience:
 class Streamed:
     """One streamed answer. Nothing is sent until there is content or an outcome, at most `hold` seconds long."""
 
-    def __init__(self, call: Call, waiter: Waiter, patience: Patience, limit: float, *, include_usage: bool) -> None:
+    def __init__(
+        self,
+        call: Call,
+        waiter: Waiter,
+        patience: Patience,
+        limit: float,
+        *,
+        include_usage: bool,
+        failpoints: Failpoints = OFF,
+    ) -> None:
         self._call = call
         self._waiter = waiter
         self._patience = patience
-        self._stream = Stream(call.request_id, include_usage=include_usage)
+        self._stream = Stream(call.request_id, include_usage=include_usage, failpoints=failpoints)
         self._now = asyncio.get_running_loop().time
         self._until = self._now() + limit
         self._silent_since = self._now()
