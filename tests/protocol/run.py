@@ -16,7 +16,13 @@ from simulator.explore import Tally, explore, spread, trace
 from simulator.removed import RULES
 from simulator.world import WHOLE, Installation, Report
 
-CLIMATES = {"changeable": climate.CHANGEABLE, "outage": climate.OUTAGE, "fair": climate.FAIR}
+CLIMATES = {
+    "changeable": climate.CHANGEABLE,
+    "outage": climate.OUTAGE,
+    "fair": climate.FAIR,
+    "steady": climate.STEADY,
+    "streams": climate.STREAMS,
+}
 SHOWN = 3
 """Failed schedules whose trace is printed."""
 

@@ -13,7 +13,7 @@ class Chance:
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
         self.fraction = self._random.random
-        self.slow_share = self.one_of((0.01, 0.03, 0.15, 0.4))
+        self.slow_share = 0.0
         """How often a server takes its time."""
 
     def happens(self, probability: float) -> bool:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from simulator.callers import Visit
 from simulator.chance import Chance
-from simulator.climate import Weights
+from simulator.climate import Climate, Weights
 from simulator.settings import PARTITIONS, SECRET, SIDE_TOPIC, TENANT
 
 from allweather.contracts import headers, ids, topics
@@ -16,6 +17,7 @@ from allweather.ingest.cancellation import cancelled
 from allweather.messaging import Message
 
 BODY: Final = b'{"model":"triage","messages":[{"role":"user","content":"%s"}]}'
+STREAM: Final = BODY[:-1] + b',"stream":true}'
 POISON: Final = b"no record of ours"
 SPOILED: Final = (b"no json", b'{"model":"nobody"}', b'{"model":"triage"}', b"")
 
@@ -42,6 +44,7 @@ class Act:
 
     at: float
     submission: Submission | None = None
+    visit: Visit | None = None
     cancels: UUID | None = None
     poisons: UUID | None = None
     """A broken record about this request gets among the results: a bad deployment of somebody's."""
@@ -55,20 +58,45 @@ class Act:
         return _poison(self.poisons)
 
 
-def acts(chance: Chance, until: float, deadlines_s: Weights) -> list[Act]:
+def acts(chance: Chance, until: float, climate: Climate) -> list[Act]:
     """What the applications of one schedule do before `until`: few requests, each told apart from all others."""
     done: list[Act] = []
-    for number in range(chance.weighted(((1, 0.7), (2, 0.22), (3, 0.08)))):
-        first = _submission(chance, f"ticket-{number}", _body(chance, number), 0, deadlines_s)
+    for number in range(chance.weighted(climate.requests)):
+        first = _question(chance, number, climate.over_http)
         begun = chance.between(0, until)
-        done.append(Act(begun, first))
+        done.append(_asked(chance, begun, first, 0, climate))
         again = range(1, chance.weighted(((1, 0.7), (2, 0.2), (3, 0.1))))
-        done += [Act(begun + chance.between(0, 20), _again(chance, first, n, deadlines_s)) for n in again]
+        done += [_asked(chance, begun + chance.between(0, 20), _again(chance, first), n, climate) for n in again]
         if chance.happens(0.15):
             done.append(Act(max(0.0, begun + chance.between(-2, 20)), cancels=first.request_id))
         if chance.happens(0.03):
             done.append(Act(begun + chance.between(0, 10), poisons=first.request_id))
     return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    key: str
+    body: bytes
+    over_http: bool
+
+    @property
+    def request_id(self) -> UUID:
+        return ids.request_id(TENANT, self.key)
+
+
+def _question(chance: Chance, number: int, http_share: float) -> _Question:
+    over_http = chance.happens(http_share)
+    if not over_http and chance.happens(0.05):
+        return _Question(f"ticket-{number}", chance.one_of(SPOILED), over_http)
+    body = STREAM if over_http and chance.happens(0.75) else BODY
+    return _Question(f"ticket-{number}", body % str(number).encode(), over_http)
+
+
+def _asked(chance: Chance, at: float, question: _Question, again: int, climate: Climate) -> Act:
+    if question.over_http:
+        return Act(at, visit=_visit(chance, question, climate.deadlines_s))
+    return Act(at, _submission(chance, question.key, question.body, again, climate.deadlines_s))
 
 
 def _poison(request: UUID) -> Message:
@@ -81,16 +109,23 @@ def _poison(request: UUID) -> Message:
     return Message(topics.RESULTS, POISON, subject, tuple(said.items()))
 
 
-def _body(chance: Chance, number: int) -> bytes:
-    return chance.one_of(SPOILED) if chance.happens(0.05) else BODY % str(number).encode()
+def _again(chance: Chance, first: _Question) -> _Question:
+    """The same request once more, by the same door or the other; or with another body."""
+    same_door = chance.happens(0.8)
+    over_http = first.over_http if same_door else not first.over_http
+    body = first.body if chance.happens(0.8) or first.body in SPOILED else BODY % b"something else"
+    return _Question(first.key, body, over_http and body not in SPOILED)
 
 
-def _again(chance: Chance, first: Submission, again: int, deadlines_s: Weights) -> Submission:
-    """The same request once more: the same bytes, with another reply address, or with another body."""
-    if chance.happens(0.3):
-        return first
-    body = first.body if chance.happens(0.7) else BODY % b"something else"
-    return _submission(chance, first.key, body, again, deadlines_s)
+def _visit(chance: Chance, question: _Question, deadlines_s: Weights) -> Visit:
+    hints = {"x-allweather-deadline": str(chance.weighted(deadlines_s))}
+    if chance.happens(0.5):
+        hints["x-allweather-priority"] = "bulk"
+    if chance.happens(0.15):
+        hints["x-allweather-region"] = "eu"
+    leaves_after = chance.between(0, 15) if chance.happens(0.1) else None
+    streams = b'"stream":true' in question.body
+    return Visit(question.key, question.request_id, question.body, hints, streams, leaves_after)
 
 
 def _submission(chance: Chance, key: str, body: bytes, again: int, deadlines_s: Weights) -> Submission:

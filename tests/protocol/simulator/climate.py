@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from simulator.vendors import FLAKY, MOODS, WELL, Moods
+
 Weights = tuple[tuple[float, float], ...]
+Counts = tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,16 @@ class Climate:
     outage: tuple[float, float] = (0.0, 0.3)
     """For how much of the storm all vendors are down."""
     deadlines_s: Weights = ((6, 0.15), (15, 0.25), (40, 0.25), (120, 0.25), (300, 0.1))
+    requests: Counts = ((1, 0.7), (2, 0.22), (3, 0.08))
+    over_http: float = 0.35
+    """How many of the requests come over HTTP."""
+    many_deployments: float = 0.2
+    """How likely each vendor has several."""
+    slow_shares: tuple[float, ...] = (0.01, 0.03, 0.15, 0.4)
+    """How often a server takes its time."""
+    black_holes: Counts = ((0, 0.9), (1, 0.1))
+    """How many deployments take calls and say nothing."""
+    moods: Moods = MOODS
     troubles: Mapping[str, float] = field(
         default_factory=lambda: {
             "kafka away": 0.2,
@@ -51,4 +64,27 @@ OUTAGE: Final = Climate(
 FAIR: Final = Climate(fault_shares=(0.0,), troubles={"membership lost": 0.3})
 """Nothing but vendors goes wrong, and partitions that move."""
 
-CLIMATES: Final = ((CHANGEABLE, 0.6), (OUTAGE, 0.3), (FAIR, 0.1))
+STREAMS: Final = Climate(
+    fault_shares=(0.03, 0.08, 0.2),
+    aim="provider-worker",
+    outage=(0.0, 0.0),
+    over_http=1.0,
+    moods=((WELL, 0.3), (FLAKY, 0.7)),
+    troubles={"membership lost": 0.5, "kafka away": 0.1, "redis away": 0.2, "asked to stop": 0.2},
+)
+"""Callers watch their answers grow, while vendors break off and workers die."""
+STEADY: Final = Climate(
+    storms_s=(((10, 20), 1.0),),
+    fault_shares=(0.0,),
+    outage=(0.0, 0.0),
+    deadlines_s=((120, 0.5), (300, 0.5)),
+    requests=((15, 0.5), (30, 0.5)),
+    many_deployments=1.0,
+    slow_shares=(0.0,),
+    black_holes=((1, 0.7), (2, 0.3)),
+    moods=((WELL, 1.0),),
+    troubles={},
+)
+"""Everybody is well and quick, but for one or two deployments that never answer: nobody else has an excuse."""
+
+CLIMATES: Final = ((CHANGEABLE, 0.58), (OUTAGE, 0.24), (STREAMS, 0.1), (FAIR, 0.06), (STEADY, 0.02))

@@ -7,8 +7,11 @@ from functools import cached_property
 from uuid import UUID
 
 import msgspec
+from simulator.callers import Visit
 from simulator.clients import Submission
+from simulator.front import Exchange
 from simulator.loop import Process
+from simulator.settings import TENANT
 from simulator.tables import Tables
 from simulator.topics import Topics
 from simulator.vendors import Call
@@ -66,9 +69,12 @@ class Evidence:
     tables: Tables
     calls: Sequence[Call]
     submissions: Sequence[Submission]
+    visits: Sequence[Visit]
     configuration: Configuration
     disturbed: Sequence[tuple[float, Process]]
     """When which process was killed or stopped."""
+    waits: Sequence[tuple[Record, int]]
+    """How long dispatches waited to be taken up, where nothing but a vendor can be the reason."""
     redis_troubled: bool
     """Whether claims may have been lost."""
     calm_ms: int
@@ -82,6 +88,16 @@ class Evidence:
     def verdicts(self) -> Mapping[UUID, Slip]:
         rows = ((request, row) for (request, at), row in self.tables.steps.items() if at == VERDICT_POSITION)
         return {request: Slip.model_validate_json(row.decision) for request, row in rows}
+
+    @property
+    def asked(self) -> Iterator[tuple[Visit, Exchange]]:
+        """Every question that reached a door."""
+        return ((visit, exchange) for visit in self.visits for exchange in visit.exchanges)
+
+    def accepted_over_http(self, request: UUID) -> int:
+        """How many records of the request a door has published."""
+        records = self.topics.of(topics.requests(TENANT))
+        return sum(subject(r) == request and r.text(headers.CE_SOURCE) == "/allweather/ingest" for r in records)
 
     @cached_property
     def replies(self) -> Mapping[UUID, Sequence[Record]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from simulator.world import WHOLE, Installation, Report, World
 
-COLLECT_EVERY = 50
+COLLECT_EVERY = 200
 PORTION = 500
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulator.front import Front
 from simulator.kafka import Kafka
 from simulator.loop import Process, SimLoop, State
 from simulator.net import KERNEL, Net
@@ -12,8 +13,10 @@ from simulator.postgres import Postgres
 from simulator.services import Host
 from simulator.settings import EPOCH_MS
 
-from allweather.messaging import ConsumerStopped
+from allweather.messaging import BrokerAway, ConsumerStopped
 
+_GIVES_UP = (ConsumerStopped, BrokerAway)
+"""What a process may end with: it cannot go on, or finds no broker when it starts."""
 RESTARTS_S = ((0.3, 3.0), (16.0, 25.0))
 """How long a process is gone: less, or more, than the session timeout."""
 
@@ -56,6 +59,7 @@ class Supervisor:
     net: Net
     kafka: Kafka
     postgres: Postgres
+    front: Front
     slots: list[Slot] = field(default_factory=list[Slot])
     disturbed: list[tuple[float, Process]] = field(default_factory=list[tuple[float, Process]])
     bugs: list[str] = field(default_factory=list[str])
@@ -76,8 +80,7 @@ class Supervisor:
             return
         self.net.note("crash", process.name)
         process.kill()
-        self._gone(process)
-        self.postgres.client_died(process)
+        self._died(process)
         self._start_later(self._slot_of(process))
 
     def stall(self, process: Process, seconds: float) -> None:
@@ -128,12 +131,16 @@ class Supervisor:
             return
         error = None if task.cancelled() else task.exception()
         self.net.say("ENDED", slot.name, repr(error))
-        if error is not None and not isinstance(error, ConsumerStopped):
+        if error is not None and not isinstance(error, _GIVES_UP):
             self.bugs.append(f"{slot.name}: {error!r}")
         process.kill()
+        self._died(process)
+        self._start_later(slot)
+
+    def _died(self, process: Process) -> None:
         self._gone(process)
         self.postgres.client_died(process)
-        self._start_later(slot)
+        self.front.lost(process)
 
     def _start_later(self, slot: Slot) -> None:
         low, high = RESTARTS_S[0] if self.calm else self.net.chance.one_of(RESTARTS_S)

@@ -5,10 +5,10 @@ publishes it again, as `messaging.delivery` does, writes it twice.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from simulator.groups import Committing, Group, SimMembership
 from simulator.loop import Process
@@ -28,6 +28,7 @@ from allweather.messaging.ports import (
     Subscription,
 )
 
+T = TypeVar("T")
 AWAY_LOOK_S = 1.0
 
 
@@ -38,6 +39,7 @@ class Kafka:
         self.topics, self.net = topics, net
         self.server = Server("kafka", lambda: MembershipLost("it broke"), faults=(*FAULTS, "cut before the effect"))
         self.groups: dict[str, Group] = {}
+        self.readers: list[SimReader] = []
         self._committing = committing
         topics.watchers.append(self._appended)
 
@@ -58,6 +60,8 @@ class Kafka:
         for group in self.groups.values():
             for member in group.members:
                 member.wake()
+        for reader in self.readers:
+            reader.wake()
 
     def drained(self, name: str, read: Sequence[str]) -> bool:
         """Whether the group has committed everything that is on these topics."""
@@ -68,6 +72,8 @@ class Kafka:
     def _appended(self, record: Record, _sender: str) -> None:
         for group in self.groups.values():
             group.reads(record.position)
+        for reader in self.readers:
+            reader.reads(record.position)
 
 
 class SimBroker:
@@ -118,16 +124,13 @@ class SimBroker:
         return not self._kafka.server.away
 
     async def describe_group(self, group: str) -> GroupState:
-        try:
-            return await self._net.call(self._kafka.server, self._kafka.group(group).state)
-        except MembershipLost as error:
-            raise BrokerAway("no broker answers") from error
+        return await self._ask(self._kafka.group(group).state)
 
     async def beginning_offsets(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         return dict.fromkeys(partitions, 0)
 
     async def end_offsets(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
-        return {at: self._kafka.topics.end(at) for at in partitions}
+        return await self._ask(lambda: {at: self._kafka.topics.end(at) for at in partitions})
 
     async def committed(self, group: str) -> Mapping[TopicPartition, Committed]:
         return dict(self._kafka.group(group).places)
@@ -137,10 +140,16 @@ class SimBroker:
         return {at: self._kafka.topics.end(at) - place.offset for at, place in places.items()}
 
     async def reader(self) -> Reader:
-        raise NotImplementedError("nobody in the life of a request reads without a group")
+        return SimReader(self._kafka, self._net)
 
     def read_all(self, topics: Sequence[str]) -> AsyncIterator[Record]:
         raise NotImplementedError("evidence is taken from `Topics`")
+
+    async def _ask(self, find: Callable[[], T]) -> T:
+        try:
+            return await self._net.call(self._kafka.server, find)
+        except MembershipLost as error:
+            raise BrokerAway("no broker answers") from error
 
     async def _send(self, messages: Sequence[Message], limit: float) -> None:
         """Returns when they are acknowledged. Raises `PublishTimeout`; what becomes of them then is chance."""
@@ -174,6 +183,54 @@ class SimBroker:
         if alive(self._process) and not self._kafka.server.away and not batch.written:
             self._net.note("late arrival", *(message.topic for message in batch.messages))
             self._append(batch)
+
+
+class SimReader:
+    """Reads partitions without a group: nobody gives it partitions, and nobody takes them away."""
+
+    def __init__(self, kafka: Kafka, net: Net) -> None:
+        self._kafka, self._net = kafka, net
+        self._positions: dict[TopicPartition, int] = {}
+        self._waiting: asyncio.Future[None] | None = None
+
+    async def assign(self, positions: Mapping[TopicPartition, int]) -> None:
+        self._positions = {at: self._positions.get(at, offset) for at, offset in positions.items()}
+        self._kafka.readers.append(self)
+
+    async def poll(self, *, timeout: float, max_records: int) -> Sequence[Record]:
+        while self._kafka.server.away or not self._any():
+            self._waiting = self._net.loop.create_future()
+            await self._waiting
+        try:
+            return await self._net.call(self._kafka.server, lambda: self._read(max_records))
+        except MembershipLost:
+            return ()
+
+    async def close(self) -> None:
+        self._kafka.readers.remove(self)
+
+    def reads(self, at: TopicPartition) -> None:
+        """Wake up, if this partition is read here."""
+        if at in self._positions:
+            self.wake()
+
+    def wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def _any(self) -> bool:
+        return any(position < self._kafka.topics.end(at) for at, position in self._positions.items())
+
+    def _read(self, limit: int) -> list[Record]:
+        """Of one partition or of several: what comes from two of them comes in any order."""
+        found: list[Record] = []
+        for at in self._net.chance.shuffled(list(self._positions)):
+            records = self._kafka.topics.records[at][self._positions[at] :][:limit]
+            if found and self._net.chance.happens(0.5):
+                break
+            found += records
+            self._positions[at] += len(records)
+        return found
 
 
 @dataclass(slots=True)

@@ -50,6 +50,10 @@ class Process:
         """Run `work` as part of this process."""
         return self._loop.create_task(work, context=self._context.copy())
 
+    def time(self) -> float:
+        """Its steady clock."""
+        return self._loop.time()
+
     def kill(self) -> None:
         """No task of it ever takes another turn."""
         self.state = State.DEAD

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 from uuid import UUID
 
+from simulator import at_doors
 from simulator.clients import POISON
 from simulator.evidence import Evidence, answers, subject, told
 from simulator.vendors import Call
@@ -12,6 +13,8 @@ from simulator.witness import Violation
 
 from allweather.contracts import headers, ids, topics
 from allweather.contracts.records import EventType
+from allweather.contracts.slip import Priority
+from allweather.provider_worker.admission import MAX_QUEUE_AGE_MS
 from allweather.router.routing import ATTEMPTS_A_GROUP, ATTEMPTS_AN_EPISODE
 from allweather.router.steps import OUTCOME, OUTCOME_POSITION
 
@@ -26,14 +29,15 @@ ATTEMPTS: Final = ATTEMPTS_AN_EPISODE, ATTEMPTS_A_GROUP
 
 def every_submission_is_answered(e: Evidence) -> Breaches:
     """P1: each accepted request has one outcome, in time, and each submission of it a reply at its own address."""
-    for s in e.submissions:
-        outcome, verdict = e.outcomes.get(s.request_id), e.verdicts.get(s.request_id)
+    for request in sorted(e.topics.requested | {s.request_id for s in e.submissions}):
+        outcome, verdict = e.outcomes.get(request), e.verdicts.get(request)
         if outcome is None or verdict is None:
-            yield f"{s.request_id} was accepted and has no outcome"
-        elif not answers(s, e.replies.get(s.request_id, ())):
-            yield f"{s.request_id} has an outcome, and {s.correlation.decode()} was not told"
+            yield f"{request} was accepted and has no outcome"
         elif outcome.at_ms > max(verdict.deadline_ms, e.calm_ms) + SETTLE_GRACE_MS:
-            yield f"{s.request_id} was settled {outcome.at_ms - verdict.deadline_ms} ms after its deadline"
+            yield f"{request} was settled {outcome.at_ms - verdict.deadline_ms} ms after its deadline"
+    for s in e.submissions:
+        if s.request_id in e.outcomes and not answers(s, e.replies.get(s.request_id, ())):
+            yield f"{s.request_id} has an outcome, and {s.correlation.decode()} was not told"
 
 
 def the_outcome_is_decided_once(e: Evidence) -> Breaches:
@@ -52,7 +56,7 @@ def the_outcome_is_decided_once(e: Evidence) -> Breaches:
 
 def a_key_is_one_request(e: Evidence) -> Breaches:
     """P3: nothing has an outcome that nobody submitted; another body under the same key is told so, and only that."""
-    known = {s.request_id for s in e.submissions}
+    known = {s.request_id for s in e.submissions} | {visit.request_id for visit in e.visits}
     for request in e.outcomes.keys() - known:
         yield f"{request} has an outcome, and nobody submitted it"
     for s in e.submissions:
@@ -105,7 +109,7 @@ def calls_are_bounded(e: Evidence) -> Breaches:
     most, most_of_group = ATTEMPTS
     called: defaultdict[tuple[UUID, int], dict[str, Call]] = defaultdict(dict)
     for call in e.calls:
-        called[call.request_id, call.episode].setdefault(call.attempt_id, call)
+        called[call.request_id, call.work.dispatch.episode].setdefault(call.attempt_id, call)
     for (request, episode), attempts in called.items():
         spare = sum(1 for _, process in e.disturbed if process.name.startswith("provider-worker"))
         if len(attempts) > most + spare:
@@ -128,7 +132,22 @@ def _called_twice(e: Evidence) -> Breaches:
         if before is not None and not any(
             process is before.worker and at >= before.at - 20 for at, process in e.disturbed
         ):
-            yield f"{call.request_id}: attempt {call.n} was called twice, and nothing was wrong"
+            yield f"{call.request_id}: attempt {call.work.dispatch.n} was called twice, and nothing was wrong"
+
+
+def a_full_deployment_holds_up_nobody(e: Evidence) -> Breaches:
+    """R6: with everything else in order, each dispatch is taken up at once, to be called or sent back."""
+    for record, waited_ms in e.waits:
+        if waited_ms > MAX_QUEUE_AGE_MS[Priority.INTERACTIVE]:
+            yield f"{subject(record)}: attempt {told(record).step.n} waited {waited_ms} ms for a place at its worker"
+
+
+def no_call_is_stale(e: Evidence) -> Breaches:
+    """R6: what has queued for too long, by the worker's own clock, is chosen again."""
+    for call in e.calls:
+        queued_ms = call.now_ms - call.work.record.timestamp_ms
+        if queued_ms > MAX_QUEUE_AGE_MS[call.work.slip.priority]:
+            yield f"{call.request_id}: attempt {call.work.dispatch.n} was called after {queued_ms} ms"
 
 
 def no_call_against_the_verdict(e: Evidence) -> Breaches:
@@ -160,6 +179,12 @@ PROOFS: Final[dict[str, Callable[[Evidence], Breaches]]] = {
     "R4": nothing_is_left_waiting,
     "P4": calls_are_bounded,
     "P5": no_call_against_the_verdict,
+    "P1 over HTTP": at_doors.what_was_taken_in_is_on_its_topic,
+    "P2 over HTTP": at_doors.a_door_tells_the_outcome,
+    "P3 over HTTP": at_doors.what_was_refused_was_not_taken,
+    "R6": a_full_deployment_holds_up_nobody,
+    "R6, age": no_call_is_stale,
+    "R8": at_doors.a_stream_is_one_whole_answer,
     "dead letters": nothing_is_poison,
 }
 

@@ -32,7 +32,9 @@ class RedisServer:
         """One command, as it travels."""
         match name:
             case "SET":
-                return self.set(key, rest[0], _after(rest, "PX"), nx="NX" in rest, get="GET" in rest)
+                return self.set(key, rest[0], _lifetime_ms(rest), nx="NX" in rest, get="GET" in rest)
+            case "GET":
+                return self.get(key)
             case "PEXPIRE":
                 return self.pexpire(key, rest[0])
             case "DEL":
@@ -48,10 +50,11 @@ class RedisServer:
         """The two scripts of `router.adapters.health`."""
         return self.swap(key, arguments) if "HSET" in script else self.give_back(key, arguments[0])
 
-    def set(self, key: str, value: str, px: int, *, nx: bool, get: bool) -> Answer:
+    def set(self, key: str, value: str | bytes, px: int, *, nx: bool, get: bool) -> Answer:
         old = self.get(key)
         if old is None or not nx:
-            self._values[key] = value.encode(), self.net.loop.time() + px / 1000
+            kept = value.encode() if isinstance(value, str) else value
+            self._values[key] = kept, self.net.loop.time() + px / 1000
             return old if get else b"OK"
         return old if get else None
 
@@ -102,6 +105,7 @@ class SimLine:
         """Nothing is held."""
 
 
-def _after(parts: tuple[Any, ...], name: str) -> int:
-    """The number behind an option."""
-    return parts[parts.index(name) + 1]
+def _lifetime_ms(options: tuple[Any, ...]) -> int:
+    """How long a value is kept."""
+    seconds = "EX" in options
+    return options[options.index("EX" if seconds else "PX") + 1] * (1000 if seconds else 1)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from msgspec.structs import replace
-from simulator.climate import OUTAGE
+from simulator.climate import OUTAGE, STEADY, STREAMS
 from simulator.kafka import SimBroker
 from simulator.postgres import Transaction
 from simulator.services import Servers, Services
@@ -171,7 +171,12 @@ RULES: Final[Mapping[str, Installation]] = {
     "R3": Installation(patched=no_limits),
     "R4": Installation(DeletesFirst, OUTAGE),
     "R5": Installation(ClaimsNothing),
+    "R6-age": Installation(without("worker.age-check")),
+    "R6-room": Installation(without("worker.room-check"), STEADY),
     "R7": Installation(StandsIdle),
+    "R8-named": Installation(without("ingest.named-call"), STREAMS),
+    "R8-pinned": Installation(without("ingest.pinned-call"), STREAMS),
+    "R8-whole": Installation(without("ingest.whole-answer"), STREAMS),
     "R10-key": Installation(CountsSubmissions),
     "R10-refused": Installation(RefusesTheSpoiled),
     "P5-deadline": Installation(without("worker.deadline-check")),

@@ -9,18 +9,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from simulator.chores import Chore, Chores
+from simulator.door import SimDoor, SimViews
+from simulator.front import Front
 from simulator.kafka import Kafka, SimBroker
 from simulator.loop import Process
 from simulator.net import Net
 from simulator.postgres import Postgres
 from simulator.redis import RedisServer, SimLine
-from simulator.settings import BREAKERS, PACE, SECRET, policy
+from simulator.settings import BREAKERS, PACE, SECRET, WINDOW, policy
 from simulator.tables import SimParkedQueue, SimStepTable, Tables
 from simulator.vendors import SimAttempts, Vendors
 from simulator.witness import Witness
 
 from allweather.contracts import topics
 from allweather.contracts.config import Configuration
+from allweather.contracts.ids import DoorAddress
 from allweather.failpoints import OFF, Failpoints
 from allweather.messaging import BatchHandler, ConcurrentConsumer, Middleware, OrderedConsumer
 from allweather.messaging.middleware import dead_letter, retry
@@ -66,6 +69,7 @@ class Servers:
     vendors: Vendors
     payloads: MemoryPayloads
     witness: Witness
+    front: Front
 
 
 @dataclass(frozen=True)
@@ -134,28 +138,38 @@ class Services:
         )
         await consumer.run(host.stopping)
 
+    async def door(self, host: Host, partition: int) -> None:
+        """See `ingest.app`. The partition of a slot is its own: nobody else is there to lease it."""
+        s, clock = self.servers, host.clock
+        address = DoorAddress(f"{host.slot}-{clock.now_ms()}", partition)
+        views, broker = SimViews(s.postgres, s.tables), self._broker(host)
+        redis = self._redis(clock)
+        door = SimDoor(s.configuration, views, redis, s.payloads, broker, address, clock, self.failpoints)
+        await door.serve(host.slot, s.front, host.process, host.stopping)
+
     async def worker(self, host: Host, vendor: str) -> None:
         """See `provider_worker.app`."""
         s, clock = self.servers, host.clock
-        group = worker_group(vendor)
+        group, broker = worker_group(vendor), self._broker(host)
         claims = self.claims(self._redis(clock))
         handler = DispatchHandler(
             {d.id: _station(d.id, s.configuration) for d in s.configuration.deployments if d.vendor == vendor},
-            SimAttempts(s.vendors, host.process, clock),
+            SimAttempts(s.vendors, host.process, clock, s.configuration, broker.publisher),
             claims,
             Bodies(s.payloads),
             me=Holder(host.slot, clock.now_ms()),
+            window=WINDOW,
             clock=clock,
             observer=_Unobserved(s.configuration.vendor(vendor)),
             failpoints=self.failpoints,
         )
         consumer = ConcurrentConsumer(
-            self._broker(host),
-            handler,
+            broker,
+            s.witness.taking(handler, clock),
             group=group,
             instance=host.slot,
             topics=[topics.dispatch(vendor)],
-            window=8,
+            window=WINDOW,
             middleware=_wrappers(group, results.dead_lettered),
             pace=PACE,
             failpoints=self.failpoints,

@@ -23,8 +23,11 @@ from allweather.router.breaker import BreakerSettings
 SECRET: Final = b"no secret of anybody, and long enough"
 EPOCH_MS: Final = 1_795_000_000_000
 TENANT: Final = "demo"
+KEY: Final = "aw_demo_0123456789abcdef"
 SIDE_TOPIC: Final = f"ai.public.replies.{TENANT}.side.v1"
 PARTITIONS: Final = 2
+WINDOW: Final = 8
+"""Calls in flight in one worker. A deployment may be good for as many: so it is after an hour without a push back."""
 
 BREAKERS: Final = BreakerSettings(
     consecutive=4, first_open_ms=3_000, open_ms=5_000, probe_every_ms=6_000, slow_start_ms=10_000
@@ -46,7 +49,7 @@ def _deployment(deployment_id: str, place: str) -> Deployment:
         "context_tokens": 100_000,
         "max_output_tokens": 8_000,
         "price": Price(input=1, output=2),
-        "concurrency": Concurrency(start=8, max=64),
+        "concurrency": Concurrency(start=WINDOW, max=64),
     }
     return Deployment(**given)
 
@@ -89,8 +92,8 @@ def policy(configuration: Configuration) -> Policy:
 
 def topic_counts(configuration: Configuration) -> dict[str, int]:
     """Every topic of the installation, with its partitions."""
-    internal = [topics.CLEARED, topics.RESULTS, topics.PARKED, topics.DOOR]
+    internal = [topics.CLEARED, topics.RESULTS, topics.PARKED, topics.DOOR, topics.DELTAS]
     internal += [topics.dispatch(vendor.id) for vendor in configuration.vendors]
-    public = [topics.requests(TENANT), topics.replies(TENANT), SIDE_TOPIC]
+    public = [topics.requests(TENANT), topics.replies(TENANT), topics.deltas(TENANT), SIDE_TOPIC]
     letters = [topics.dead_letters(topic) for topic in internal + public]
     return dict.fromkeys(internal + public + letters, PARTITIONS)

@@ -1,6 +1,7 @@
 """Topics as the broker keeps them: partitions that only grow, and who wants to know that they did."""
 
 from collections.abc import Callable, Mapping
+from uuid import UUID
 
 from allweather.messaging import Message, Record, TopicPartition, UnknownTopic
 from allweather.messaging.partitioning import partition_of
@@ -19,6 +20,8 @@ class Topics:
         }
         self._now_ms = now_ms
         self.watchers: list[Appended] = []
+        self.requested: set[UUID] = set()
+        """Every request that was submitted, by either door."""
 
     def place(self, message: Message) -> TopicPartition:
         """The partition of a message. Raises `UnknownTopic`."""
@@ -34,6 +37,8 @@ class Topics:
         records = self.records[at]
         record = Record(*at, len(records), self._now_ms(), message.key, message.value, tuple(message.headers))
         records.append(record)
+        if record.topic.startswith("ai.public.requests.") and not record.topic.endswith(".dlq"):
+            self.requested.add(UUID((record.key or b"").decode()))
         for watch in self.watchers:
             watch(record, sender)
         return record

@@ -8,7 +8,7 @@ from simulator.hosts import Slot, Supervisor
 from simulator.kafka import Kafka
 from simulator.net import Net, Server
 from simulator.redis import RedisServer
-from simulator.vendors import DOWN, MOODS, WELL, Mood, Vendors
+from simulator.vendors import DOWN, WELL, Mood, Moods, Vendors
 
 OUTAGES_S = (0.5, 4.0, 20.0, 45.0)
 CLOCK_JUMPS_MS = (-20_000, -2_000, 2_000, 20_000)
@@ -32,8 +32,10 @@ class Weather:
         self.net.faults_left, self.net.aim = chance.number(climate.faults), climate.aim
         recovery = until * chance.between(*climate.outage)
         for vendor in self.vendors.moods:
-            self._mood(vendor, DOWN)
-            self._changing_moods(vendor, recovery, until)
+            self._mood(vendor, DOWN if recovery else WELL)
+            self._changing_moods(vendor, recovery, until, climate.moods)
+        for _ in range(chance.weighted(climate.black_holes)):
+            self.net.later(chance.between(recovery, until) / 2, self._black_hole)
         troubles = self._troubles()
         for name, likely in climate.troubles.items():
             if chance.happens(likely):
@@ -56,21 +58,26 @@ class Weather:
     def clear(self) -> None:
         """The vendors are well, the servers are there."""
         self.net.faults_left = 0
+        self.vendors.black_holes.clear()
         for vendor in self.vendors.moods:
             self.vendors.moods[vendor] = WELL
         self.postgres.away = self.redis.server.away = False
         self.kafka.come_back()
 
-    def _changing_moods(self, vendor: str, at: float, until: float) -> None:
+    def _changing_moods(self, vendor: str, at: float, until: float, moods: Moods) -> None:
         """All vendors are down until `at`, then each has its own moods."""
         chance = self.net.chance
         while at < until:
-            self.net.later(at, self._mood, vendor, chance.weighted(MOODS))
+            self.net.later(at, self._mood, vendor, chance.weighted(moods))
             at += chance.between(2, 20)
 
     def _mood(self, vendor: str, mood: Mood) -> None:
         if not self.supervisor.calm:
             self.vendors.moods[vendor] = mood
+
+    def _black_hole(self) -> None:
+        if not self.supervisor.calm:
+            self.vendors.black_holes.add(self.net.chance.one_of(self.vendors.deployments))
 
     def _kafka_away(self) -> None:
         self.net.note("kafka away")

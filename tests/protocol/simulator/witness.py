@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from allweather.contracts import topics
-from allweather.messaging import BatchHandler, Message, Outputs, Record
+from allweather.messaging import BatchHandler, Message, Outputs, Record, RecordHandler
 from allweather.router.handlers import Steps
 from allweather.router.parking import Parking
 from allweather.router.steps import OUTCOME_POSITION, Key, Row
+from allweather.runtime.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +38,25 @@ _BATCH: ContextVar[_Batch | None] = ContextVar("batch", default=None)
 
 
 class Witness:
-    """Stands beside the deciders of all processes."""
+    """Stands beside the deciders and the workers of all processes."""
 
     def __init__(self, say: Callable[..., None]) -> None:
         self.violations: list[Violation] = []
+        self.waits: list[tuple[Record, int]] = []
+        """Each dispatch that a worker took up, and how long after it was written, in milliseconds."""
         self._say = say
 
     def saw(self, rule: str, what: str) -> None:
         self.violations.append(Violation(rule, what))
+
+    def taking(self, handler: RecordHandler, clock: Clock) -> RecordHandler:
+        """The handler of a worker, with a note of when it takes up what."""
+
+        async def handle(record: Record) -> Outputs:
+            self.waits.append((record, clock.now_ms() - record.timestamp_ms))
+            return await handler(record)
+
+        return handle
 
     def reading(self, steps: Steps) -> Steps:
         """The table, with a note of every outcome that is read from it."""

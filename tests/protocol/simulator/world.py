@@ -9,15 +9,17 @@ from functools import partial
 from typing import Final
 
 from simulator import coverage, promises
+from simulator.callers import Visit
 from simulator.chance import Chance
 from simulator.clients import Act, Submission, acts
-from simulator.climate import CLIMATES, Climate
+from simulator.climate import CLIMATES, STEADY, Climate
 from simulator.commits import Commits
 from simulator.evidence import Evidence
+from simulator.front import Front
 from simulator.hosts import HostClock, Slot, Supervisor
 from simulator.kafka import Kafka
 from simulator.loop import MOST_TURNS, SimLoop
-from simulator.net import Net
+from simulator.net import KERNEL, Net
 from simulator.postgres import Postgres
 from simulator.redis import RedisServer
 from simulator.services import Servers, Services
@@ -38,6 +40,8 @@ from allweather.runtime.payloads import MemoryPayloads
 PATIENCE_S = 500.0
 """How long after the storm everything must be over: the longest deadline (300 s), and then some."""
 LOOK_EVERY_S = 1.0
+DOORS = ("ingest-0", "ingest-1")
+"""Each has a partition of its own."""
 
 
 @dataclass(frozen=True)
@@ -70,20 +74,23 @@ class World:
     """Everything of one schedule."""
 
     def __init__(self, seed: int, installation: Installation = WHOLE, *, tracing: bool = False) -> None:
-        self.seed, self.climate = seed, installation.climate
+        self.seed = seed
         self.chance = chance = Chance(seed)
+        self.climate = installation.climate or chance.weighted(CLIMATES)
+        chance.slow_share = chance.one_of(self.climate.slow_shares)
         random.seed(seed)  # production's own jitter
         self.loop = SimLoop()
         self.net = Net(self.loop, chance, [] if tracing else None)
-        self.configuration: Configuration = MANY if chance.happens(0.2) else FEW
+        self.configuration: Configuration = MANY if chance.happens(self.climate.many_deployments) else FEW
         self.truth = HostClock(self.loop)
         self.topics = Topics(topic_counts(self.configuration), self.truth.now_ms)
         self.witness, self.tables = Witness(self.net.say), Tables()
         commits = Commits(self.topics, self.tables, self.witness)
         self.kafka = Kafka(self.topics, self.net, commits.committing)
         self.postgres, self.redis = Postgres(self.net), RedisServer(self.net)
-        self.vendors = Vendors(self.net, tuple(v.id for v in self.configuration.vendors))
-        self.supervisor = Supervisor(self.net, self.kafka, self.postgres)
+        self.vendors = Vendors(self.net, self.configuration)
+        self.front = Front(self.net)
+        self.supervisor = Supervisor(self.net, self.kafka, self.postgres, self.front)
         self.net.crash, self.net.stall = self.supervisor.crash, self.supervisor.stall
         self.weather = Weather(self.net, self.kafka, self.postgres.server, self.redis, self.vendors, self.supervisor)
         servers = Servers(
@@ -96,29 +103,29 @@ class World:
             self.vendors,
             MemoryPayloads(),
             self.witness,
+            self.front,
         )
+        self.storm = chance.between(*chance.weighted(self.climate.storms_s))
+        self.acts = acts(chance, self.storm * 0.8, self.climate)
+        self.doors = DOORS[: chance.weighted(((1, 0.5), (2, 0.5)))] if any(act.visit for act in self.acts) else ()
         self.supervisor.slots = self._slots(installation.services(servers))
         self.submissions: list[Submission] = []
-        self.acts_left = self.calm_ms = 0
+        self.visits: list[Visit] = []
+        self.acts_left, self.calm_ms = len(self.acts), 0
         if tracing:
             self.topics.watchers.append(self._tell)
 
     def run(self) -> Report:
         """The whole schedule: a time with faults, then calm until nothing is left to do."""
-        chance = self.chance
-        climate = self.climate or chance.weighted(CLIMATES)
-        storm = chance.between(*chance.weighted(climate.storms_s))
-        planned = acts(chance, storm * 0.8, climate.deadlines_s)
-        self.acts_left = len(planned)
-        for act in planned:
+        for act in self.acts:
             self.net.later(act.at, self._act, act)
         for slot in self.supervisor.slots:
-            self.net.later(chance.between(0, 0.5), self.supervisor.start, slot)
-        self.weather.plan(climate, storm)
-        self.net.later(storm, self._calm_down)
+            self.net.later(self.chance.between(0, 0.5), self.supervisor.start, slot)
+        self.weather.plan(self.climate, self.storm)
+        self.net.later(self.storm, self._calm_down)
         self.net.later(LOOK_EVERY_S, self._look)
         try:
-            self.loop.run(storm + PATIENCE_S)
+            self.loop.run(self.storm + PATIENCE_S)
             self.loop.forget_ended()
             return self._report()
         finally:
@@ -133,14 +140,22 @@ class World:
         for vendor in self.configuration.vendors:
             count = self.chance.weighted(((1, 0.7), (2, 0.3)))
             mains.append((worker_group(vendor.id), count, partial(services.worker, vendor=vendor.id)))
-        return [
+        slots = [
             Slot(f"{name}-{number}", main, HostClock(self.loop))
             for name, count, main in mains
             for number in range(count)
         ]
+        return slots + [
+            Slot(name, partial(services.door, partition=number), HostClock(self.loop))
+            for number, name in enumerate(self.doors)
+        ]
 
     def _act(self, act: Act) -> None:
         self.acts_left -= 1
+        if act.visit is not None:
+            self.visits.append(act.visit)
+            self.loop.create_task(act.visit.take_place(self.net, self.front, self.doors), context=KERNEL.copy())
+            return
         if act.submission is not None:
             self.submissions.append(act.submission)
         self.topics.append(act.message(self.truth.now_ms()), "application")
@@ -168,7 +183,8 @@ class World:
             not self.acts_left
             and not self.tables.parked
             and not self.net.under_way
-            and all((s.request_id, OUTCOME_POSITION) in self.tables.steps for s in self.submissions)
+            and all(visit.over for visit in self.visits)
+            and all((request, OUTCOME_POSITION) in self.tables.steps for request in self.topics.requested)
             and all(self.kafka.drained(group, read) for group, read in self._groups())
         )
 
@@ -182,8 +198,10 @@ class World:
             tables=self.tables,
             calls=tuple(self.vendors.calls),
             submissions=self.submissions,
+            visits=self.visits,
             configuration=self.configuration,
             disturbed=self.supervisor.disturbed,
+            waits=self.witness.waits if self.climate is STEADY else (),
             redis_troubled=self.redis.server.troubled,
             calm_ms=self.calm_ms,
         )
