@@ -224,7 +224,7 @@ class SimReader:
     def _read(self, limit: int) -> list[Record]:
         """Of one partition or of several: what comes from two of them comes in any order."""
         found: list[Record] = []
-        for at in self._net.chance.shuffled(list(self._positions)):
+        for at in self._net.chance.shuffled(sorted(self._positions)):
             records = self._kafka.topics.records[at][self._positions[at] :][:limit]
             if found and self._net.chance.happens(0.5):
                 break
