@@ -136,7 +136,10 @@ class ProducerClient:
     async def discard(self) -> None:
         """Close at once. What is queued is failed instead of being retried for ever, or sent when nobody waits."""
         sender, failed = self._producer._sender.sender_task, self._producer._sender._fail_all
+        queued = [each for batches in self._producer._message_accumulator._batches.values() for each in batches]
         self._producer._message_accumulator.fail_all(Discarded("the producer was discarded"))
+        for batch in queued:
+            heard(batch._drain_waiter)  # fails with its batch, and is waited for by nobody
         if sender is not None:
             sender.remove_done_callback(failed)  # it takes our cancellation for a failure, and fails in saying so
             sender.add_done_callback(heard)
