@@ -9,6 +9,7 @@ from allweather.contracts import errors
 from allweather.contracts.examples import all_examples
 from allweather.contracts.failures import FailureKind, OutcomeKind
 from allweather.contracts.records import Dispatch, EventType, MalformedRecord, decode, encode
+from allweather.contracts.slip import Dialect
 
 DISPATCHED = next(e for e in all_examples() if e.event is EventType.DISPATCHED)
 json_values = st.recursive(
@@ -66,3 +67,13 @@ def test_an_unknown_model_is_a_404_as_vendors_do() -> None:
 
 def test_only_calls_that_may_have_reached_a_vendor_are_attempts() -> None:
     assert {k for k in FailureKind if not k.is_attempt} == {FailureKind.NOT_CALLED, FailureKind.WORKER_LOST}
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_every_dialect_has_errors_with_type_message_and_code(dialect: Dialect) -> None:
+    """A caller's SDK finds them where its vendor puts them."""
+    body = msgspec.json.decode(errors.render(errors.for_outcome(OutcomeKind.EXPIRED, "Why."), dialect))
+
+    assert body["error"]["message"] == "Why."
+    assert body["error"]["type"] in ("server_error", "timeout_error")
+    assert "expired" in (body["error"].get("code"), body["error"].get("details", {}).get("error_code"))

@@ -179,7 +179,6 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """How many alternatives of each token to list beside it (0: only the token itself)."""
     logit_bias: Json | None = None
     verbosity: str = ""
-    service_tier: str = ""
     user: str = ""
     """Whom the request is for, as the caller calls them."""
     stream: bool = False
@@ -222,21 +221,23 @@ class Finish(StrEnum):
 _SEAL: Final = "aw1."
 
 
-def seal(origin: Origin, token: str) -> str:
-    """The token with its origin, as a text for the place in which another dialect keeps tokens of its own."""
-    packed = msgspec.json.encode([origin.api, origin.family, token])
+def seal(thought: Reasoning) -> str:
+    """The token of a thought with its origin, for the place in which another dialect keeps tokens of its own."""
+    origin = thought.origin or Origin("")
+    packed = msgspec.json.encode((origin.api, origin.family, thought.token, thought.id))
     return _SEAL + base64.urlsafe_b64encode(packed).decode()
 
 
-def unseal(text: str) -> tuple[Origin, str] | None:
-    """The origin and the token of a sealed text; None when it is not one of ours."""
+def unseal(text: str) -> Reasoning | None:
+    """The thought (without its words) of a sealed token; None when we did not seal it."""
     if not text.startswith(_SEAL):
         return None
     try:
-        api, family, token = _sealed.decode(base64.b64decode(text[len(_SEAL) :], altchars=b"-_", validate=True))
+        packed = base64.b64decode(text[len(_SEAL) :], altchars=b"-_", validate=True)
+        api, family, token, name = _sealed.decode(packed)
     except (msgspec.MsgspecError, ValueError):
         return None
-    return Origin(api, family), token
+    return Reasoning("", token, Origin(api, family) if api else None, name)
 
 
-_sealed: Final = msgspec.json.Decoder(tuple[str, str, str])
+_sealed: Final = msgspec.json.Decoder(tuple[str, str, str, str])

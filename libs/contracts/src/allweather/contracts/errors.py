@@ -31,7 +31,31 @@ def _openai(error: ApiError) -> bytes:
     return json.dumps({"error": body}, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-_RENDERERS = {Dialect.OPENAI_CHAT: _openai}
+def _anthropic(error: ApiError) -> bytes:
+    """Anthropic has no place for the field to blame and for a code but these details."""
+    kind = _ANTHROPIC_TYPES.get(error.status, "api_error" if error.status >= 500 else "invalid_request_error")
+    details = {name: value for name, value in (("error_code", error.code), ("param", error.param)) if value}
+    body = {"type": kind, "message": error.message} | ({"details": details} if details else {})
+    return json.dumps({"type": "error", "error": body}, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+_ANTHROPIC_TYPES = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+_RENDERERS = {
+    Dialect.OPENAI_CHAT: _openai,
+    Dialect.OPENAI_RESPONSES: _openai,
+    Dialect.ANTHROPIC_MESSAGES: _anthropic,
+}
 
 _STATUS_AND_TYPE: dict[OutcomeKind, tuple[int, str]] = {
     OutcomeKind.REFUSED: (400, "invalid_request_error"),

@@ -20,6 +20,8 @@ class FailureKind(StrEnum):
     """Content filter or safety refusal. Terminal: a refusal is an answer, never a trigger for fallback."""
     INVALID = "invalid"
     """400, 413, 422. Terminal, with the vendor's message."""
+    UNSUPPORTED = "unsupported"
+    """This candidate cannot do what a parameter asks, another may. Next candidate; invalid when none is left."""
     MISCONFIGURED = "misconfigured"
     """Model or deployment not found, 402, unexpected 409. Deployment out, alert, next candidate."""
     INTERRUPTED = "interrupted"

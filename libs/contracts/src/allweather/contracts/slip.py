@@ -4,6 +4,7 @@ Policy writes it once; only the router adds to it (attempts, parks, position). T
 epoch and come from the causing record, never from the clock of the service that decides.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
 from uuid import UUID
@@ -16,6 +17,8 @@ class Dialect(StrEnum):
     """The wire format that the caller speaks; results, deltas and errors are rendered in it."""
 
     OPENAI_CHAT = "openai.chat"
+    OPENAI_RESPONSES = "openai.responses"
+    ANTHROPIC_MESSAGES = "anthropic.messages"
 
 
 class Priority(StrEnum):
@@ -34,10 +37,44 @@ class Capability(StrEnum):
     REASONING = "reasoning"
 
 
+class Parameter(StrEnum):
+    """Something else that a request asks for and that not every vendor's format can say."""
+
+    ALLOWED_TOOLS = "allowed_tools"
+    CHOICES = "choices"
+    """More than one answer."""
+    DOCUMENTS = "documents"
+    DOCUMENT_URLS = "document_urls"
+    FREQUENCY_PENALTY = "frequency_penalty"
+    HIGH_TEMPERATURE = "high_temperature"
+    """Above 1."""
+    IMAGE_URLS = "image_urls"
+    JSON_OBJECT = "json_object"
+    """JSON without a schema."""
+    LOGIT_BIAS = "logit_bias"
+    LOGPROBS = "logprobs"
+    MANY_STOPS = "many_stops"
+    """More than four stop sequences."""
+    NATIVE = "native"
+    """A field without an equal elsewhere: only a vendor that speaks the caller's dialect can be asked."""
+    PRESENCE_PENALTY = "presence_penalty"
+    SERIAL_TOOLS = "serial_tools"
+    """At most one tool call in an answer."""
+    STOP = "stop"
+    TEMPERATURE = "temperature"
+    TOOL_IMAGES = "tool_images"
+    """Images in the result of a tool."""
+    TOP_K = "top_k"
+    TOP_P = "top_p"
+    VERBOSITY = "verbosity"
+
+
 class Needs(Model):
     """What a candidate must offer."""
 
     capabilities: tuple[Capability, ...] = ()
+    parameters: Mapping[Parameter, str] = {}
+    """Each with the name of the field in which the caller asks for it."""
     input_tokens: int = 0
     """Estimate, an upper bound by bytes / 3; settled with the vendor's own count."""
     output_tokens: int | None = None

@@ -9,10 +9,10 @@ import typer
 from allweather.cli.output import emit, fail
 from allweather.contracts import config
 from allweather.contracts.slip import Capability, Priority, Verdict
+from allweather.dialects.invalid import Invalid
 from allweather.policy import files
 from allweather.policy.conditions import ConditionFailed
 from allweather.policy.decision import Policy
-from allweather.policy.invalid import Invalid
 from allweather.policy.rules import RuleSet, Subject
 
 app = typer.Typer(no_args_is_help=True, help=__doc__, add_completion=False)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from allweather.contracts.config import Configuration, Deployment, Route
 from allweather.contracts.slip import Verdict
+from allweather.dialects.invalid import Invalid, quoted
 from allweather.policy.intake import Submission
-from allweather.policy.invalid import Invalid, quoted
 from allweather.policy.rules import RuleSet, Subject, evaluate
 
 

@@ -7,8 +7,8 @@ import msgspec
 
 from allweather.contracts import headers
 from allweather.contracts.submission import is_structured
+from allweather.dialects.invalid import Invalid
 from allweather.policy.given import Given
-from allweather.policy.invalid import Invalid
 
 _BATCH = b"application/cloudevents-batch"
 

@@ -8,8 +8,9 @@ from typing import Final, TypeVar
 from allweather.contracts import headers
 from allweather.contracts.deadlines import EXPECTED, PARK_LIMIT_MS, deadline_ms
 from allweather.contracts.slip import Dialect, Priority
+from allweather.dialects.invalid import Invalid, quoted
 from allweather.policy.given import Given
-from allweather.policy.invalid import Faults, Invalid, quoted
+from allweather.policy.invalid import Faults
 
 MAX_REGIONS: Final = 16
 

@@ -10,12 +10,13 @@ from allweather.contracts import headers, ids, topics
 from allweather.contracts.model import digest
 from allweather.contracts.slip import ReplyAddress, Slip, Verdict
 from allweather.contracts.submission import submission_key
+from allweather.dialects import asked as dialects
+from allweather.dialects.asked import Asked
+from allweather.dialects.invalid import Invalid
 from allweather.messaging import Record
 from allweather.policy import events, hints, reply
-from allweather.policy.dialects import READERS
-from allweather.policy.dialects.asked import Asked
 from allweather.policy.given import Given
-from allweather.policy.invalid import Faults, Invalid
+from allweather.policy.invalid import Faults
 from allweather.policy.rules import Subject
 
 INLINE_LIMIT: Final = 1 << 20
@@ -129,7 +130,7 @@ def read(identity: Identity, stored_body: bytes | None, secret: bytes) -> Submis
     body = identity.data if identity.body_ref is None else (stored_body or b"")
     if identity.body_ref is not None and stored_body is None:
         faults.append(Invalid("body_unavailable", "The stored body of this request is missing: submit it again."))
-    asked = None if faults else faults.guard(lambda: READERS[hinted.dialect](body), None)
+    asked = None if faults else faults.guard(lambda: dialects.read(hinted.dialect, body), None)
     return Submission(identity, hinted, replied, body, asked, faults.first)
 
 

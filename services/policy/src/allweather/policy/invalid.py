@@ -1,21 +1,11 @@
-"""What is wrong with a request, as the caller will read it."""
+"""The faults of a request, gathered; the first one is told to the caller."""
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import TypeVar
+
+from allweather.dialects.invalid import Invalid
 
 T = TypeVar("T")
-
-MAX_QUOTED: Final = 80
-
-
-class Invalid(Exception):
-    """The request cannot be served as it is. `reason` says what is wrong and what to do, `param` where."""
-
-    def __init__(self, code: str, reason: str, param: str | None = None) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
-        self.param = param
 
 
 class Faults(list[Invalid]):
@@ -32,9 +22,3 @@ class Faults(list[Invalid]):
     @property
     def first(self) -> Invalid | None:
         return self[0] if self else None
-
-
-def quoted(text: str) -> str:
-    """A caller's text as it may stand in a message: short, and without control characters."""
-    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:MAX_QUOTED])
-    return f"'{shown}{'...' if len(text) > MAX_QUOTED else ''}'"

@@ -10,8 +10,9 @@ from uuid import UUID
 from allweather.contracts import headers, topics
 from allweather.contracts.ids import DoorAddress
 from allweather.contracts.slip import ReplyAddress
+from allweather.dialects.invalid import Invalid, quoted
 from allweather.policy.given import Given
-from allweather.policy.invalid import Faults, Invalid, quoted
+from allweather.policy.invalid import Faults
 
 MAX_ECHO: Final = 4096
 """Bytes of one correlation header: it travels with the request through every hop."""

@@ -2,8 +2,8 @@
 
 from typing import Any, cast
 
+from allweather.dialects.lenient import Json, child, children, count, text
 from allweather.provider_worker.chat import answer
-from allweather.provider_worker.reading import Json, child, children, count, text
 from allweather.provider_worker.wire import Answer, Chunk
 
 MAX_TOOL_CALLS = 1024

@@ -9,13 +9,13 @@ from allweather.contracts.config import Configuration, Timeouts
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.records import AttemptResult
 from allweather.contracts.slip import Capability
+from allweather.dialects.lenient import Json, parse_object
 from allweather.provider_worker import results
 from allweather.provider_worker.adapters.credentials import Credential
 from allweather.provider_worker.call import Notes, Patience, VendorCall
 from allweather.provider_worker.deltas import DeltaSender, DeltaStream
 from allweather.provider_worker.failures import safe
 from allweather.provider_worker.rates import Allowances, allowances
-from allweather.provider_worker.reading import Json, parse_object
 from allweather.provider_worker.stations import Equipped
 from allweather.provider_worker.wire import Answer, Failed, Failure, HttpRequest, Translator, failed
 from allweather.provider_worker.work import Work

@@ -10,7 +10,7 @@ import msgspec
 
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.slip import Usage
-from allweather.provider_worker.reading import Json, child, children, count, parse_object, text
+from allweather.dialects.lenient import Json, child, children, count, parse_object, text
 from allweather.provider_worker.wire import Answer, Chunk, failed
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Set
 import msgspec
 
 from allweather.contracts.failures import FailureKind
+from allweather.dialects.lenient import Json, child, count, label, parse_object, text
 from allweather.provider_worker import chat
 from allweather.provider_worker.failures import by_status
 from allweather.provider_worker.rates import RateHeaders, retry_after_ms
-from allweather.provider_worker.reading import Json, child, count, label, parse_object, text
 from allweather.provider_worker.wire import (
     Answer,
     Chunk,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from allweather.contracts.failures import FailureKind
-from allweather.provider_worker.reading import Json, child
+from allweather.dialects.lenient import Json, child
 from allweather.provider_worker.wire import failed
 
 

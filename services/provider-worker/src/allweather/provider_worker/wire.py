@@ -7,8 +7,8 @@ from typing import Protocol, TypeAlias
 from allweather.contracts.config import Deployment
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.slip import Capability, Usage
+from allweather.dialects.lenient import Json
 from allweather.provider_worker.rates import RateHeaders
-from allweather.provider_worker.reading import Json
 
 Chunk: TypeAlias = Json
 """A `chat.completion.chunk`."""

@@ -7,10 +7,10 @@ import msgspec
 
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.slip import Capability, Usage
+from allweather.dialects.lenient import Json, child, children, count, parse_object, text
 from allweather.provider_worker import chat, parameters
 from allweather.provider_worker.failures import by_status
 from allweather.provider_worker.rates import RateHeaders, retry_after_ms
-from allweather.provider_worker.reading import Json, child, children, count, parse_object, text
 from allweather.provider_worker.wire import (
     Answer,
     Chunk,

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.slip import Capability
+from allweather.dialects.lenient import Json, children
 from allweather.provider_worker import chat, openai_wire
-from allweather.provider_worker.reading import Json, children
 from allweather.provider_worker.wire import (
     Answer,
     Chunk,

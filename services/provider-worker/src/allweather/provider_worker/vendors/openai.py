@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from allweather.contracts.slip import Capability
+from allweather.dialects.lenient import Json
 from allweather.provider_worker import openai_wire
-from allweather.provider_worker.reading import Json
 from allweather.provider_worker.wire import Answer, HttpRequest, HttpResponse, StreamReader, Target
 
 RENAMED = {"max_tokens": "max_completion_tokens"}

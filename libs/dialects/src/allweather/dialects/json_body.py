@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from allweather.contracts.json_text import syntax_fault
-from allweather.policy.invalid import Invalid, quoted
+from allweather.dialects.invalid import Invalid, quoted
 
 MAX_DEPTH: Final = 128
 """Nesting that every later service, and every vendor, reads without trouble."""

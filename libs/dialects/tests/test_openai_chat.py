@@ -8,16 +8,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allweather.contracts.slip import Capability
-from allweather.policy.dialects.json_body import MAX_DEPTH, depth
-from allweather.policy.dialects.openai_chat import IMAGE_TOKENS, read
-from allweather.policy.invalid import Invalid
+from allweather.contracts.conversation import (
+    Document,
+    Image,
+    Part,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+    Turn,
+)
+from allweather.contracts.slip import Capability, Dialect, Parameter
+from allweather.dialects.asked import Asked
+from allweather.dialects.asked import read as read_asked
+from allweather.dialects.invalid import Invalid
+from allweather.dialects.json_body import MAX_DEPTH, depth
+from allweather.dialects.needs import IMAGE_TOKENS
+from allweather.dialects.openai_chat.reading import read as read_conversation
 
 HELLO = {"role": "user", "content": "hello"}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "lookup", "arguments": '{"order":7}'}}
 
 
 def body(**fields: Any) -> bytes:
     return json.dumps({"model": "triage", "messages": [HELLO]} | fields).encode()
+
+
+def read(raw: bytes) -> Asked:
+    return read_asked(Dialect.OPENAI_CHAT, raw)
 
 
 def test_a_plain_body_asks_for_its_route_and_nothing_more():
@@ -70,7 +89,7 @@ def test_an_image_counts_as_a_fixed_number_of_tokens_whatever_its_bytes():
 
 
 def test_an_assistant_may_be_silent_while_it_calls_tools():
-    history: list[dict[str, Any]] = [HELLO, {"role": "assistant", "content": None, "tool_calls": [{}]}]
+    history: list[dict[str, Any]] = [HELLO, {"role": "assistant", "content": None, "tool_calls": [CALL]}]
 
     assert read(body(messages=history)).route == "triage"
 
@@ -97,7 +116,7 @@ def test_an_assistant_may_be_silent_while_it_calls_tools():
         (b'{"model":"x","messages":[]}', "empty_array", "messages", "at least one"),
         (b'{"model":"","messages":[{"role":"user","content":"x"}]}', "invalid_value", "model", "1 to 256"),
         (
-            b'{"model":"x","seed":' + b"[" * 200 + b"]" * 200 + b"}",
+            b'{"model":"x","other":' + b"[" * 200 + b"]" * 200 + b"}",
             "missing_required_parameter",
             "messages",
             "messages",
@@ -137,8 +156,15 @@ def test_a_broken_body_is_told_with_its_place(raw: bytes, code: str, param: str 
             "messages[0].content[0].image_url.url",
         ),
         ({"messages": [{"role": "tool", "content": "x"}]}, "missing_required_parameter", "messages[0].tool_call_id"),
-        ({"n": 2}, "unsupported_value", "n"),
-        ({"n": 10**9}, "unsupported_value", "n"),
+        ({"n": 0}, "integer_below_min_value", "n"),
+        ({"n": 10**9}, "integer_above_max_value", "n"),
+        ({"tools": [{"type": "function"}]}, "missing_required_parameter", "tools[0].function"),
+        ({"tool_choice": "maybe"}, "unsupported_value", "tool_choice"),
+        (
+            {"messages": [{"role": "assistant", "tool_calls": [{"id": "a", "type": "function"}]}]},
+            "missing_required_parameter",
+            "messages[0].tool_calls[0].function",
+        ),
         ({"max_tokens": 0}, "integer_below_min_value", "max_tokens"),
         ({"max_completion_tokens": -5}, "integer_below_min_value", "max_completion_tokens"),
         ({"temperature": "hot"}, "invalid_type", "temperature"),
@@ -155,6 +181,100 @@ def test_a_wrong_field_is_named(fields: dict[str, Any], code: str, param: str):
         read(body(**fields))
 
     assert (raised.value.code, raised.value.param) == (code, param)
+
+
+def test_tools_their_calls_and_their_results_are_read():
+    messages: list[dict[str, Any]] = [
+        {"role": "system", "content": "Sort."},
+        HELLO,
+        {"role": "assistant", "content": "One moment.", "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "found"},
+        {"role": "user", "content": "Thanks"},
+    ]
+    conversation = read_conversation(body(messages=messages))
+
+    assert conversation.instructions == (Text("Sort."),)
+    assert conversation.turns == (
+        Turn("user", (Text("hello"),)),
+        Turn("assistant", (Text("One moment."), ToolCall("call_1", "lookup", '{"order":7}'))),
+        Turn("user", (ToolResult("call_1", (Text("found"),)), Text("Thanks"))),
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [
+        (
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
+            Image(data="AAAA", media_type="image/png", detail="low"),
+        ),
+        ({"type": "image_url", "image_url": {"url": "https://a.b/c.png"}}, Image(url="https://a.b/c.png")),
+        (
+            {"type": "file", "file": {"file_data": "data:application/pdf;base64,AAAA", "filename": "a.pdf"}},
+            Document(data="AAAA", media_type="application/pdf", name="a.pdf"),
+        ),
+    ],
+)
+def test_media_are_read(given: dict[str, Any], part: Part):
+    conversation = read_conversation(body(messages=[{"role": "user", "content": [given]}]))
+
+    assert conversation.turns[0].parts == (part,)
+
+
+@pytest.mark.parametrize(
+    ("given", "choice"),
+    [
+        ("required", ToolChoice("required")),
+        ({"type": "function", "function": {"name": "lookup"}}, ToolChoice("named", "lookup")),
+        (
+            {
+                "type": "allowed_tools",
+                "allowed_tools": {
+                    "mode": "required",
+                    "tools": [{"type": "function", "function": {"name": "lookup"}}],
+                },
+            },
+            ToolChoice("required", allowed=("lookup",)),
+        ),
+    ],
+)
+def test_tool_choices_are_read(given: Any, choice: ToolChoice):
+    assert read_conversation(body(tool_choice=given)).tool_choice == choice
+
+
+def test_reasoning_beside_a_message_is_a_thought():
+    said = {"role": "assistant", "content": "yes", "reasoning_content": "hm"}
+
+    assert read_conversation(body(messages=[HELLO, said])).turns[1].parts == (Reasoning("hm"), Text("yes"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "parameter", "named"),
+    [
+        ({"n": 2}, Parameter.CHOICES, "n"),
+        ({"logprobs": True}, Parameter.LOGPROBS, "logprobs"),
+        ({"temperature": 1.5}, Parameter.HIGH_TEMPERATURE, "temperature"),
+        ({"response_format": {"type": "json_object"}}, Parameter.JSON_OBJECT, "response_format"),
+        ({"stop": "END"}, Parameter.STOP, "stop"),
+        ({"web_search_options": {}}, Parameter.NATIVE, "web_search_options"),
+        ({"invented": 1}, Parameter.NATIVE, "invented"),
+        ({"messages": [{**HELLO, "name": "Anna"}]}, Parameter.NATIVE, "messages[0].name"),
+        (
+            {"messages": [HELLO, {"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}}]},
+            Parameter.NATIVE,
+            "messages[1]",
+        ),
+    ],
+)
+def test_what_not_every_vendor_can_say_is_named(fields: dict[str, Any], parameter: Parameter, named: str):
+    assert read(body(**fields)).needs.parameters[parameter] == named
+
+
+@pytest.mark.parametrize(
+    "fields", [{"store": False}, {"service_tier": "auto"}, {"metadata": {"a": "b"}}, {"audio": None}, {"seed": 7}]
+)
+def test_hints_and_values_that_ask_nothing_are_no_need(fields: dict[str, Any]):
+    assert read(body(**fields)).needs.parameters == {}
 
 
 def test_nesting_within_strings_does_not_count():

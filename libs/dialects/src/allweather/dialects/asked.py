@@ -1,0 +1,34 @@
+"""What a body asks for, whatever the wire format: the part of it on which policy and routing decide."""
+
+from dataclasses import dataclass
+
+from allweather.contracts.slip import Dialect, Needs
+from allweather.dialects.needs import needs
+from allweather.dialects.registry import DIALECTS
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The facts of one body."""
+
+    route: str
+    stream: bool
+    include_usage: bool
+    needs: Needs
+
+    @classmethod
+    def nothing(cls) -> "Asked":
+        """What an unreadable body asks for."""
+        return cls(route="", stream=False, include_usage=False, needs=Needs())
+
+
+def read(dialect: Dialect, body: bytes) -> Asked:
+    """What the body asks for. Raises `Invalid`, naming the field."""
+    wire = DIALECTS[dialect]
+    conversation = wire.read(body)
+    return Asked(
+        route=conversation.model,
+        stream=conversation.stream,
+        include_usage=conversation.include_usage,
+        needs=needs(conversation, len(body), wire.names),
+    )
