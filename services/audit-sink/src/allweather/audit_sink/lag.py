@@ -12,6 +12,8 @@ from allweather.telemetry.metrics import AUDIT_LAG
 from allweather.telemetry.metrics import Shard as ShardLabel
 
 EVERY_S: Final = 5.0
+SOON_S: Final = 0.25
+"""While it is not known: until then the process is not ready."""
 
 
 class LagUnknown(Exception):
@@ -38,7 +40,7 @@ class Lag:
             except TransientError:
                 self._known = False
             with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), EVERY_S)
+                await asyncio.wait_for(stopping.wait(), EVERY_S if self._known else SOON_S)
 
     async def measure(self) -> Mapping[int, int]:
         """The records of each shard that have no entry yet."""
