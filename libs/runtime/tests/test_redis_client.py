@@ -77,6 +77,21 @@ async def test_what_is_asked_during_an_exchange_goes_with_the_next(line: Recorde
     assert line.exchanges == [["a"], ["b", "c", "d"]]
 
 
+async def test_what_can_wait_goes_with_what_cannot(line: Recorder, client: RedisClient):
+    line.may_answer.set()
+    patient = client.ask([("ECHO", "a")], within_s=3600)
+    hurried = client.ask([("ECHO", "b")])
+
+    assert await asyncio.gather(patient, hurried) == [["a"], ["b"]]
+    assert line.exchanges == [["a", "b"]]
+
+
+async def test_what_can_wait_goes_by_itself_when_its_time_has_come(line: Recorder, client: RedisClient):
+    line.may_answer.set()
+
+    assert await client.ask([("ECHO", "a")], within_s=0.001) == ["a"]
+
+
 async def test_a_wrong_command_fails_only_whoever_asked_it(line: Recorder, client: RedisClient):
     line.may_answer.set()
     good, wrong, last = (client.ask([("ECHO", word)]) for word in ("good", "wrong", "last"))

@@ -64,17 +64,34 @@ class RedisClient:
         self._line: Line | None = None
         self._queue: list[_Asked] = []
         self._exchanging: asyncio.Task[None] | None = None
+        self._due: asyncio.TimerHandle | None = None
 
-    def ask(self, commands: Sequence[Command]) -> "asyncio.Future[list[Answer]]":
-        """The answers, once they are here. Fails with OSError where Redis is of no use, else with `RedisRefused`."""
-        asked = _Asked(commands, asyncio.get_running_loop().create_future())
+    def ask(self, commands: Sequence[Command], *, within_s: float = 0.0) -> "asyncio.Future[list[Answer]]":
+        """The answers, once they are here. Fails with OSError where Redis is of no use, else with `RedisRefused`.
+
+        What may wait `within_s` seconds goes with what comes up meanwhile.
+        """
+        loop = asyncio.get_running_loop()
+        asked = _Asked(commands, loop.create_future())
         self._queue.append(asked)
-        if self._exchanging is None:
-            self._exchanging = asyncio.create_task(self._exchange_all(), name="redis")
+        if not within_s:
+            self.hurry()
+        elif self._due is None:
+            self._due = loop.call_later(within_s, self.hurry)
         return asked.answers
+
+    def hurry(self) -> None:
+        """Send at once what waits."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        if self._queue and self._exchanging is None:
+            self._exchanging = asyncio.create_task(self._exchange_all(), name="redis")
 
     async def close(self) -> None:
         """Give up what is under way, and the connection."""
+        if self._due is not None:
+            self._due.cancel()
         if self._exchanging is not None:
             self._exchanging.cancel()
             await asyncio.gather(self._exchanging, return_exceptions=True)
