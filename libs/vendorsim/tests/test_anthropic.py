@@ -291,12 +291,12 @@ async def test_tool_without_arguments_streams_one_empty_piece(http: httpx.AsyncC
 
 
 async def test_thinking_comes_first_and_is_signed(http: httpx.AsyncClient) -> None:
-    request = body(thinking={"type": "adaptive"}, stream=True)
+    request = body(model="claude-sonnet-4-6", thinking={"type": "adaptive"}, stream=True)
 
     found = events((await http.post(MESSAGES, headers=HEADERS, json=request)).text)
 
     kinds = [payload["delta"]["type"] for name, payload in found if name == "content_block_delta"]
-    assert kinds[:3] == ["thinking_delta", "signature_delta", "text_delta"]
+    assert list(dict.fromkeys(kinds)) == ["thinking_delta", "signature_delta", "text_delta"]
     assert [name for name, _ in found].count("ping") == 1
 
 

@@ -1,6 +1,6 @@
 """From an answer and a plan to the steps that carry it out on the connection. No I/O."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from allweather.vendorsim.board import Plan
@@ -29,6 +29,9 @@ class Close(NamedTuple):
     reset: bool = False
 
 
+Interruption = Callable[[int], Iterable[Frame]]
+"""What the vendor says when an error is to come in mid-stream, after so many frames."""
+
 Step = Begin | Send | Wait | Silence | Close
 """The end of the steps is the orderly end of the answer."""
 SILENCE = Silence()
@@ -52,8 +55,8 @@ def reply_steps(reply: Reply, plan: Plan) -> Iterator[Step]:
             yield from (_begin(reply), Send(reply.body))
 
 
-def stream_steps(stream: Stream, plan: Plan, interruption: Iterable[Frame] = ()) -> Iterator[Step]:
-    """Deliver a stream; `interruption` is what the vendor says when an error is to come in mid-stream."""
+def stream_steps(stream: Stream, plan: Plan, interruption: Interruption = lambda _sent: ()) -> Iterator[Step]:
+    """Deliver a stream."""
     yield Begin(200, stream.headers)
     wait = plan.first_token
     for frame in _disturbed(stream.frames, plan.disturbance, interruption):
@@ -76,7 +79,7 @@ def _begin(reply: Reply) -> Begin:
 
 
 def _disturbed(
-    frames: Iterable[Frame], disturbance: Disturbing | None, interruption: Iterable[Frame]
+    frames: Iterable[Frame], disturbance: Disturbing | None, interruption: Interruption
 ) -> Iterator[Frame | Close | Silence]:
     match disturbance:
         case None:
@@ -88,12 +91,14 @@ def _disturbed(
         case MalformedChunk(after=after):
             yield from _broken(frames, after)
         case _:
-            yield from _until(frames, disturbance.after)
+            sent = 0
+            for sent, frame in enumerate(_until(frames, disturbance.after), start=1):  # noqa: B007 - counted for below
+                yield frame
             match disturbance:
                 case Cut(reset=reset):
                     yield Close(reset)
                 case ErrorInStream():
-                    yield from interruption
+                    yield from interruption(sent)
                 case _:
                     yield SILENCE
 

@@ -15,7 +15,7 @@ from allweather.vendorsim.faults import Answering, BodyError200, ErrorInStream, 
 from allweather.vendorsim.limits import Meter
 from allweather.vendorsim.player import Line
 from allweather.vendorsim.settings import Settings
-from allweather.vendorsim.vendors import VENDORS
+from allweather.vendorsim.vendors import simulated
 from allweather.vendorsim.wire import Call, Reply, Request, Stream, Ticket, Usage, Vendor, ascii_header, encode
 
 
@@ -27,6 +27,7 @@ class Simulation:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._vendors = simulated()
         self._board = FaultBoard(settings.seed, settings.latencies())
         self._log = CallLog(settings.call_log)
         self._meter = Meter()
@@ -39,7 +40,7 @@ class Simulation:
         port = await self._listeners.open(self._settings.port)
         self.base_url = f"http://{self._settings.host}:{port}"
         if self._settings.port_per_vendor:
-            for offset, vendor in enumerate(VENDORS.values(), start=1):
+            for offset, vendor in enumerate(self._vendors.values(), start=1):
                 wanted = port + offset if self._settings.port else 0
                 self._vendor_ports[vendor.name] = await self._listeners.open(wanted)
         return self
@@ -53,7 +54,7 @@ class Simulation:
         body = await line.body()
         query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
         prefix, _, path = scope["path"][1:].partition("/")
-        vendor = VENDORS.get(prefix)
+        vendor = self._vendors.get(prefix)
         if vendor is None:
             await line.reply(await self._admin.answer(scope["method"], scope["path"], query, body))
             return
@@ -126,5 +127,6 @@ def _steps(vendor: Vendor, call: Call, ticket: Ticket, plan: Plan, answer: Reply
     if isinstance(answer, Reply):
         return reply_steps(answer, plan)
     if isinstance(plan.disturbance, ErrorInStream):
-        return stream_steps(answer, plan, vendor.interrupt(vendor.problem(plan.disturbance.failure(), call), ticket))
+        problem = vendor.problem(plan.disturbance.failure(), call)
+        return stream_steps(answer, plan, lambda sent: vendor.interrupt(problem, call, ticket, sent))
     return stream_steps(answer, plan)

@@ -11,7 +11,9 @@ import msgspec
 
 Headers = list[tuple[bytes, bytes]]
 Json = dict[str, Any]
-Operation = Literal["chat", "models", "health", "token", "unknown"]
+Operation = Literal[
+    "chat", "responses", "embeddings", "count_tokens", "files", "batches", "models", "health", "token", "unknown"
+]
 
 
 class Request(NamedTuple):
@@ -146,6 +148,26 @@ class Stream:
     usage: Usage = NOTHING_USED
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A good answer before its vendor has put headers on it."""
+
+    body: bytes
+    usage: Usage = NOTHING_USED
+    content_type: bytes = b"application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A good answer in frames, before its vendor has put headers on it."""
+
+    frames: Iterable[Frame]
+    usage: Usage = NOTHING_USED
+
+
+Outcome = Problem | Whole | Streamed
+"""What a dialect has to say to a call."""
+
 FailureKind = Literal["status", "rate_limit", "auth", "quota"]
 
 
@@ -161,7 +183,11 @@ class Failure:
 
 
 class Vendor(Protocol):
-    """One vendor's wire format. Pure: bytes and numbers in, bytes out."""
+    """One vendor's wire format: bytes and numbers in, bytes out; no I/O, no clock.
+
+    A vendor may remember what it has made (files, batches, stored responses, cached prompts), for as long as a
+    simulation lasts.
+    """
 
     @property
     def name(self) -> str: ...
@@ -182,8 +208,8 @@ class Vendor(Protocol):
         """Put a problem into this vendor's error body and headers."""
         ...
 
-    def interrupt(self, problem: Problem, ticket: Ticket, /) -> list[Frame]:
-        """Tell of a problem in mid-stream, after HTTP 200."""
+    def interrupt(self, problem: Problem, call: Call, ticket: Ticket, sent: int, /) -> list[Frame]:
+        """Tell of a problem in mid-stream, after HTTP 200 and `sent` frames."""
         ...
 
 

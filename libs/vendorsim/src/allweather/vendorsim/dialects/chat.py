@@ -1,47 +1,46 @@
-"""Chat Completions, as OpenAI, Azure OpenAI and vLLM share it: reading a request and building the answer.
+"""Chat Completions, as OpenAI, Azure OpenAI and vLLM share it: reading a request that has passed its checks."""
 
-Where the three differ, they change the objects made here; they do not branch in here.
-"""
+from collections.abc import Callable, Sequence
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from allweather.vendorsim.answers import Ask, Tool, Transcript, Turns, estimate
+from allweather.vendorsim.wire import Json, encode, items, members
 
-from allweather.vendorsim.answers import Answer, Ask, Finish, Tool, estimate, pick_tool, pieces
-from allweather.vendorsim.wire import Frame, FrameKind, Json, Usage, encode, items, members
-
-DONE = Frame(FrameKind.END, b"data: [DONE]\n\n")
-REFUSAL = "I'm sorry, but I can't help with that request."
-REFUSAL_PIECES = pieces(REFUSAL)
-REASONING_TOKENS = {"none": 0, "low": 64, "medium": 192, "high": 512, "xhigh": 1024}
+EFFORT_TOKENS = {"none": 0, "minimal": 16, "low": 64, "medium": 192, "high": 512, "xhigh": 1024, "max": 2048}
+"""What reasoning costs at each effort."""
 _PER_MESSAGE = 4
 
-Chunk = tuple[FrameKind, Json, int]
-"""What a chunk means, the chunk, its tokens."""
 
-
-def sse(payload: Json) -> bytes:
-    return b"data: %b\n\n" % encode(payload)
-
-
-def read_ask(payload: Json, model: str, *, reasoning_tokens: int = 0) -> Ask:
-    """Read a conversation that has passed the vendor's checks."""
-    messages = items(payload["messages"])
-    turns = [(str(message.get("role")), text_of(message.get("content"))) for message in messages]
-    system = "\n".join(text for role, text in turns if role in ("system", "developer"))
-    conversation = "\n".join(f"{role}: {text}" for role, text in turns if role not in ("system", "developer"))
-    tools = payload.get("tools")
+def read_ask(
+    payload: Json,
+    model: str,
+    *,
+    reasoning_tokens: int = 0,
+    reasons: bool = False,
+    picture_tokens: Callable[[Json], int] = lambda _part: 0,
+) -> Ask:
+    """Read a conversation. `reasons` lets `[[think]]` make the model think; `picture_tokens` counts an image part."""
+    system, turns = _turns(items(payload["messages"]), picture_tokens)
+    tools, must_call = _tools(payload) if payload.get("tools") else ((), False)
+    schemas = estimate(encode(payload["tools"]).decode()) if payload.get("tools") else 0
+    wanted = members(payload.get("response_format"))
     return Ask(
         model=model,
         system=system,
-        conversation=conversation,
-        question=next((text for role, text in reversed(turns) if role == "user"), ""),
-        input_tokens=_input_tokens(turns, tools),
+        conversation=turns.text,
+        question=turns.question,
+        step=turns.step,
+        results=turns.results,
+        input_tokens=turns.tokens + schemas + 3,
         max_tokens=payload.get("max_completion_tokens") or payload.get("max_tokens"),
         stop=_stop(payload.get("stop")),
-        schema=_schema(payload),
-        wants_json=_format(payload) in ("json_object", "json_schema"),
-        tool=_tool(payload, turns) if tools else None,
+        schema=members(members(wanted.get("json_schema")).get("schema")) or None,
+        wants_json=wanted.get("type") in ("json_object", "json_schema"),
+        tools=tools,
+        must_call=must_call,
+        parallel=payload.get("parallel_tool_calls") is not False,
         reasoning_tokens=reasoning_tokens,
+        reasons=reasons,
+        seed=None if payload.get("seed") is None else str(payload["seed"]),
     )
 
 
@@ -49,111 +48,72 @@ def text_of(content: object) -> str:
     """Return the text of a message, whether it is a string or parts."""
     if isinstance(content, str):
         return content
-    return "\n".join(str(members(part).get("text", "")) for part in items(content))
+    return "\n".join(str(members(part).get("text", "")) for part in items(content) if "text" in members(part))
 
 
 def forced_by_name(payload: Json) -> bool:
-    return isinstance(payload.get("tool_choice"), dict)
-
-
-def completion(answer: Answer, head: Json, message: Json, finish_reason: str, usage: Json) -> Json:
-    """Return a `chat.completion` object with one choice."""
-    content = None if answer.finish in (Finish.TOOL, Finish.REFUSED) else answer.text
-    choice = {
-        "index": 0,
-        "message": {"role": "assistant", "content": content, **message},
-        "logprobs": None,
-        "finish_reason": finish_reason,
-    }
-    return {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
-
-
-def chunks(answer: Answer, head: Json, opening: Json, finish_reason: str, tool_id: str) -> Iterator[Chunk]:
-    """Yield the `chat.completion.chunk` objects of an answer, from the role to the finish reason."""
-    opening = {"role": "assistant", "content": "", **opening}
-    if answer.tool is not None:
-        function = {"name": answer.tool.name, "arguments": ""}
-        call = {"index": 0, "id": tool_id, "type": "function", "function": function}
-        opening |= {"content": None, "tool_calls": [call]}
-    yield FrameKind.FRAMING, _chunk(head, opening, None), 0
-    for delta in _deltas(answer):
-        yield FrameKind.CONTENT, _chunk(head, delta, None), 1
-    yield FrameKind.FINISH, _chunk(head, {}, finish_reason), 0
-
-
-def usage_chunk(head: Json, usage: Json) -> Chunk:
-    """Return the extra chunk that `stream_options.include_usage` asks for."""
-    return FrameKind.CLOSING, {**head, "object": "chat.completion.chunk", "choices": [], "usage": usage}, 0
+    return members(payload.get("tool_choice")).get("type") == "function"
 
 
 def includes_usage(payload: Json) -> bool:
     return bool(members(payload.get("stream_options")).get("include_usage"))
 
 
-def tool_calls(answer: Answer, tool_id: str) -> list[Json]:
-    """Return the tool calls of a whole message: the arguments are a JSON string."""
-    if answer.tool is None:
-        return []
-    function = {"name": answer.tool.name, "arguments": encode(answer.tool.arguments).decode()}
-    return [{"id": tool_id, "type": "function", "function": function}]
+def choices_wanted(payload: Json) -> int:
+    return payload.get("n") or 1
 
 
-def usage_of(ask: Ask, answer: Answer) -> Usage:
-    """Tell what is billed; a refusal costs its sentence."""
-    refusal = len(REFUSAL_PIECES) if answer.finish is Finish.REFUSED else 0
-    return Usage(ask.input_tokens, answer.tokens + refusal)
+def top_logprobs(payload: Json) -> int | None:
+    """Return how many alternatives are to be told with each token, or None for no probabilities at all."""
+    return (payload.get("top_logprobs") or 0) if payload.get("logprobs") else None
 
 
-def finish_reason(answer: Answer, *, forced: bool) -> str:
-    """Return the reason; a tool that was forced by name ends with `stop`, as the vendors do it."""
-    if answer.finish is Finish.TOOL:
-        return "stop" if forced else "tool_calls"
-    return {Finish.LENGTH: "length", Finish.FILTERED: "content_filter"}.get(answer.finish, "stop")
+def _turns(messages: Sequence[Json], picture_tokens: Callable[[Json], int]) -> tuple[str, Turns]:
+    transcript = Transcript(_PER_MESSAGE)
+    system: list[str] = []
+    for message in messages:
+        role, content = message.get("role"), message.get("content")
+        text = text_of(content)
+        if role in ("system", "developer"):
+            system.append(text)
+        elif role == "tool":
+            transcript.answered(text)
+        else:
+            transcript.said(str(role), text)
+            _further(message, content, transcript, picture_tokens)
+    turns = transcript.turns()
+    instructions = sum(estimate(text) + _PER_MESSAGE for text in system)
+    return "\n".join(system), turns._replace(tokens=turns.tokens + instructions)
 
 
-def _chunk(head: Json, delta: Json, finish: str | None) -> Json:
-    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-    return {**head, "object": "chat.completion.chunk", "choices": [choice]}
+def _further(message: Json, content: object, transcript: Transcript, picture_tokens: Callable[[Json], int]) -> None:
+    """Read what a turn holds besides text."""
+    if not isinstance(content, str):
+        for part in map(members, items(content)):
+            if part.get("type") == "image_url":
+                transcript.shown(picture_tokens(part), str(members(part.get("image_url")).get("url"))[-64:])
+    for call in items(message.get("tool_calls")):
+        function = members(members(call).get("function"))
+        transcript.called(str(function.get("name")), str(function.get("arguments")))
 
 
-def _deltas(answer: Answer) -> Iterator[Json]:
-    if answer.tool is not None:
-        arguments = encode(answer.tool.arguments).decode()
-        for start in range(0, len(arguments), 8):
-            function = {"arguments": arguments[start : start + 8]}
-            yield {"tool_calls": [{"index": 0, "function": function}]}
-    elif answer.finish is Finish.REFUSED:
-        for word in REFUSAL_PIECES:
-            yield {"refusal": word}
-    else:
-        for piece in answer.pieces:
-            yield {"content": piece}
-
-
-def _input_tokens(turns: Sequence[tuple[str, str]], tools: object) -> int:
-    schemas = estimate(encode(tools).decode()) if tools else 0
-    return sum(estimate(text) + _PER_MESSAGE for _, text in turns) + schemas + 3
-
-
-def _stop(stop: object) -> list[str]:
+def _stop(stop: object) -> Sequence[str]:
+    if stop is None:
+        return ()
     return [stop] if isinstance(stop, str) else [str(each) for each in items(stop)]
 
 
-def _format(payload: Json) -> object:
-    return members(payload.get("response_format")).get("type")
-
-
-def _schema(payload: Json) -> Json | None:
-    named = members(members(payload.get("response_format")).get("json_schema"))
-    return members(named.get("schema")) or None
-
-
-def _tool(payload: Json, turns: Sequence[tuple[str, str]]) -> Tool | None:
-    choice: Any = payload.get("tool_choice")
-    if choice == "none":
-        return None
+def _tools(payload: Json) -> tuple[Sequence[Tool], bool]:
+    """Return the tools that may be called, and whether one of them must be."""
+    choice = payload.get("tool_choice")
     functions = [members(members(tool).get("function")) for tool in items(payload["tools"])]
     tools = [Tool(str(each.get("name")), members(each.get("parameters"))) for each in functions]
+    if choice == "none":
+        return (), False
+    if choice is None or isinstance(choice, str):
+        return tools, choice == "required"
     named = members(members(choice).get("function")).get("name")
-    turn = turns[-1][1] if turns and turns[-1][0] == "user" else ""
-    return pick_tool(tools, named=named, required=choice == "required", turn=turn)
+    allowed = members(members(choice).get("allowed_tools"))
+    names = [members(members(each).get("function")).get("name") for each in items(allowed.get("tools"))]
+    kept = [tool for tool in tools if tool.name == named or tool.name in names]
+    return kept, named is not None or allowed.get("mode") == "required"

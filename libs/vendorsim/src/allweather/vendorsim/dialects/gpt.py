@@ -1,44 +1,45 @@
-"""What the GPT-5.2 model accepts and says, wherever it is served: OpenAI and Azure OpenAI."""
+"""What a GPT model says in Chat Completions, wherever it is served: OpenAI and Azure OpenAI."""
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 
 from allweather.vendorsim.answers import Answer, Ask, Finish
 from allweather.vendorsim.catalogue import Model
-from allweather.vendorsim.dialects import chat
-from allweather.vendorsim.wire import Json, Problem, Ticket, items, members
-
-_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-
-
-def check(payload: Json) -> Problem | None:
-    """Return what is wrong with a request, or None: the first finding, as the vendor reports it."""
-    return next((problem for rule in _RULES if (problem := rule(payload)) is not None), None)
+from allweather.vendorsim.dialects import chat, chat_answer
+from allweather.vendorsim.dialects.gpt_pictures import picture_tokens
+from allweather.vendorsim.dialects.gpt_rules import effort_of, invalid
+from allweather.vendorsim.wire import Json, Problem, Ticket, Usage, members
 
 
-def check_length(ask: Ask, model: Model) -> Problem | None:
-    if ask.input_tokens <= model.window:
+def check_length(ask: Ask, answers: Sequence[Answer], model: Model) -> Problem | None:
+    full = answers[0].finish is Finish.WINDOW
+    if ask.input_tokens <= model.window and not full:
         return None
-    return _invalid(
+    return invalid(
         f"Input tokens exceed the configured limit of {model.window} tokens. Your messages resulted in "
-        f"{ask.input_tokens} tokens. Please reduce the length of the messages.",
+        f"{max(ask.input_tokens, model.window + full)} tokens. Please reduce the length of the messages.",
         "context_length_exceeded",
         "messages",
     )
 
 
 def read_ask(payload: Json, model: Model) -> Ask:
-    return chat.read_ask(payload, model.id, reasoning_tokens=chat.REASONING_TOKENS[_effort(payload)])
+    return chat.read_ask(
+        payload,
+        model.id,
+        reasoning_tokens=chat.EFFORT_TOKENS[effort_of(payload, model)],
+        reasons=bool(model.efforts),
+        picture_tokens=_picture_tokens,
+    )
 
 
-def usage(ask: Ask, answer: Answer) -> Json:
-    spent = chat.usage_of(ask, answer)
+def usage(spent: Usage, answers: Sequence[Answer], cached: int) -> Json:
     return {
         "prompt_tokens": spent.input_tokens,
         "completion_tokens": spent.output_tokens,
         "total_tokens": sum(spent),
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
         "completion_tokens_details": {
-            "reasoning_tokens": answer.reasoning_tokens,
+            "reasoning_tokens": sum(answer.reasoning_tokens for answer in answers),
             "audio_tokens": 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
@@ -53,14 +54,35 @@ def head(ticket: Ticket, model: Model) -> Json:
         "created": int(ticket.wall),
         "model": model.id,
         "service_tier": "default",
-        "system_fingerprint": None,
+        "system_fingerprint": None if model.efforts else "fp_b1442291a8",
     }
 
 
-def message(answer: Answer, tool_id: str) -> Json:
-    """Return the members of a whole message besides role and content."""
-    told: Json = {"refusal": chat.REFUSAL if answer.finish is Finish.REFUSED else None, "annotations": []}
-    return {**told, "tool_calls": chat.tool_calls(answer, tool_id)} if answer.tool else told
+def completion(payload: Json, answers: Sequence[Answer], model: Model, usage: Json, ticket: Ticket) -> Json:
+    """Return a whole `chat.completion`."""
+    ids = tool_ids(ticket)
+    forced, top = chat.forced_by_name(payload), chat.top_logprobs(payload)
+    choices: list[Json] = []
+    for number, answer in enumerate(answers):
+        logprobs = None if top is None else chat_answer.logprobs_of(answer, top)
+        finish = chat_answer.finish_reason(answer, forced=forced)
+        choices.append(chat_answer.choice(answer, number, _message(answer, number, ids), finish, logprobs))
+    return chat_answer.completion(head(ticket, model), choices, usage)
+
+
+def chunks(payload: Json, answers: Sequence[Answer], head: Json, ticket: Ticket) -> Iterator[chat_answer.Chunk]:
+    """Yield the chunks of all choices, from the roles to the finish reasons."""
+    forced = chat.forced_by_name(payload)
+    manner = chat_answer.Manner(tool_ids(ticket), {"refusal": None}, top=chat.top_logprobs(payload))
+    made = [
+        chat_answer.chunks(answer, number, head, chat_answer.finish_reason(answer, forced=forced), manner)
+        for number, answer in enumerate(answers)
+    ]
+    yield from made[0] if len(made) == 1 else chat_answer.woven(made)
+
+
+def tool_ids(ticket: Ticket) -> chat_answer.ToolIds:
+    return lambda number, place: f"call_{ticket.token(24, f'tool/{number}/{place}')}"
 
 
 def padding(ticket: Ticket, chunk_number: int) -> str:
@@ -68,88 +90,13 @@ def padding(ticket: Ticket, chunk_number: int) -> str:
     return ticket.token(4 + (ticket.number + chunk_number * 7) % 12, "obfuscation")
 
 
-def _invalid(text: str, code: str | None, param: str | None) -> Problem:
-    return Problem(400, text, "invalid_request_error", code, param)
+def _message(answer: Answer, number: int, ids: chat_answer.ToolIds) -> Json:
+    """Return the members of a whole message besides role and content."""
+    refusal = chat_answer.REFUSAL if answer.finish is Finish.REFUSED else None
+    told: Json = {"refusal": refusal, "annotations": []}
+    return {**told, "tool_calls": chat_answer.tool_calls(answer, number, ids)} if answer.calls else told
 
 
-def _effort(payload: Json) -> str:
-    return str(payload.get("reasoning_effort") or "none")
-
-
-def _has_messages(payload: Json) -> Problem | None:
-    messages = payload.get("messages")
-    if messages is None:
-        return _invalid("Missing required parameter: 'messages'.", "missing_required_parameter", "messages")
-    if not isinstance(messages, list):
-        return _invalid("Invalid type for 'messages': expected an array of objects.", "invalid_type", "messages")
-    if not messages:
-        return _invalid(
-            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
-            "empty_array",
-            "messages",
-        )
-    return None
-
-
-def _knows_the_roles(payload: Json) -> Problem | None:
-    for number, each in enumerate(items(payload["messages"])):
-        role = members(each).get("role")
-        if role not in _ROLES:
-            text = f"Invalid value: '{role}'. Supported values are: {', '.join(repr(known) for known in _ROLES)}."
-            return _invalid(text, "invalid_value", f"messages[{number}].role")
-    return None
-
-
-def _unsupported(name: str, hint: str = "") -> Callable[[Json], Problem | None]:
-    def rule(payload: Json) -> Problem | None:
-        if payload.get(name) is None:
-            return None
-        text = f"Unsupported parameter: '{name}' is not supported with this model.{hint}"
-        return _invalid(text, "unsupported_parameter", name)
-
-    return rule
-
-
-def _knows_the_effort(payload: Json) -> Problem | None:
-    effort = _effort(payload)
-    if effort in chat.REASONING_TOKENS:
-        return None
-    known = ", ".join(f"'{each}'" for each in chat.REASONING_TOKENS)
-    text = (
-        f"Unsupported value: 'reasoning_effort' does not support '{effort}' with this model. Supported values: {known}."
-    )
-    return _invalid(text, "unsupported_value", "reasoning_effort")
-
-
-def _sampling_only_without_reasoning(payload: Json) -> Problem | None:
-    if _effort(payload) == "none":
-        return None
-    for name in ("temperature", "top_p"):
-        if (value := payload.get(name)) not in (None, 1, 1.0):
-            text = (
-                f"Unsupported value: '{name}' does not support {value} with this model. "
-                "Only the default (1) value is supported."
-            )
-            return _invalid(text, "unsupported_value", name)
-    return None
-
-
-def _has_room_for_an_answer(payload: Json) -> Problem | None:
-    limit = payload.get("max_completion_tokens")
-    if limit is None or (isinstance(limit, int) and limit >= 1):
-        return None
-    text = (
-        f"Invalid 'max_completion_tokens': integer below minimum value. Expected a value >= 1, but got {limit} instead."
-    )
-    return _invalid(text, "integer_below_min_value", "max_completion_tokens")
-
-
-_RULES: tuple[Callable[[Json], Problem | None], ...] = (
-    _has_messages,
-    _knows_the_roles,
-    _unsupported("max_tokens", " Use 'max_completion_tokens' instead."),
-    _unsupported("stop"),
-    _knows_the_effort,
-    _sampling_only_without_reasoning,
-    _has_room_for_an_answer,
-)
+def _picture_tokens(part: Json) -> int:
+    picture = members(part.get("image_url"))
+    return picture_tokens(picture.get("url"), picture.get("detail"))

@@ -9,12 +9,17 @@ from allweather.vendorsim.vendors.opensource import OpenSource
 from allweather.vendorsim.vendors.vertex import Vertex
 from allweather.vendorsim.wire import Vendor
 
-VENDORS: Mapping[str, Vendor] = {
-    "anthropic": Anthropic(),
-    "openai": OpenAI(),
-    "azure": AzureOpenAI(),
-    "vertex": Vertex(),
-    "opensource": OpenSource(),
+_KINDS: Mapping[str, type[Anthropic | OpenAI | AzureOpenAI | Vertex | OpenSource]] = {
+    "anthropic": Anthropic,
+    "openai": OpenAI,
+    "azure": AzureOpenAI,
+    "vertex": Vertex,
+    "opensource": OpenSource,
 }
-NAMES: Mapping[str, str] = {vendor.name: prefix for prefix, vendor in VENDORS.items()}
+NAMES: Mapping[str, str] = {kind.name: prefix for prefix, kind in _KINDS.items()}
 """The name a vendor has in faults, records and routes -> its prefix."""
+
+
+def simulated() -> Mapping[str, Vendor]:
+    """Return all vendors by their prefixes, with nothing in their memories yet."""
+    return {prefix: kind() for prefix, kind in _KINDS.items()}
