@@ -6,12 +6,14 @@ a rule is taken out, to see what it is good for.
 # ruff: noqa: T201 - a command prints
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
-from simulator import climate
+from simulator import climate, reports
 from simulator.explore import Tally, explore, spread, trace
 from simulator.removed import RULES
 from simulator.world import WHOLE, Installation, Report
@@ -43,6 +45,10 @@ def main(arguments: Sequence[str]) -> int:
         for report in portion.failed:
             print(f"seed {report.seed}:", *report.violations, sep="\n  ", file=sys.stderr)
     _summarize(tally, given.workers)
+    if given.report:
+        reports.add_to(
+            given.report, reports.Portion(_commit(), given.seed, given.schedules, round(tally.seconds, 1)), tally
+        )
     for report in tally.failed[:SHOWN]:
         _show(trace(report.seed, _installation(given.without, given.climate)))
     print("violations with the seeds:", *(report.seed for report in tally.failed) if tally.failed else ["none"])
@@ -56,6 +62,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--climate", choices=sorted(CLIMATES), help="only this kind of schedule")
     parser.add_argument("--without", choices=sorted(RULES), help="take this rule out")
+    parser.add_argument("--report", type=Path, help="add what was seen to this file")
     parser.add_argument("--trace", action="store_true", help="show every event of every schedule")
     return parser.parse_args(arguments)
 
@@ -67,6 +74,11 @@ def _explored(seeds: range, without: str | None, kind: str | None) -> Tally:
 def _installation(without: str | None, kind: str | None) -> Installation:
     installation = RULES[without] if without else WHOLE
     return replace(installation, climate=CLIMATES[kind]) if kind else installation
+
+
+def _commit() -> str:
+    asked = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _show(report: Report) -> None:

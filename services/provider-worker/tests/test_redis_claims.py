@@ -77,6 +77,17 @@ async def test_lapsed_lease_is_taken_over(redis: RedisGuard) -> None:
     assert await waiting
 
 
+async def test_a_zombie_that_gives_up_does_not_give_up_its_successors_call(redis: RedisGuard) -> None:
+    zombie, successor = RedisClaims(redis), RedisClaims(redis)
+    await zombie.acquire(claim(FIRST))
+    await redis.call("DEL", "claim:a1")  # it stood still for longer than its lease
+    await successor.acquire(claim(SECOND))
+
+    zombie.abandon(claim(FIRST))
+
+    assert await redis.call("GET", "claim:a1") == claim(SECOND).value.encode()
+
+
 async def test_next_life_of_a_slot_takes_over_at_once(redis: RedisGuard) -> None:
     """Its earlier life is dead, or the supervisor would not have started it; the lease runs anew."""
     await RedisClaims(redis).acquire(claim(FIRST))

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from allweather.contracts import headers, topics
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.records import Dispatch, decode
 from allweather.messaging import Message, Record
+from allweather.router.events import Occurrence
 from allweather.router.parking import Parking
 from allweather.router.steps import Key, Row
 from allweather.router.testing.memory import MemoryTables
@@ -104,6 +106,55 @@ async def _consequences(message: Message, log: World, dice: random.Random) -> li
         return []
     kinds: list[Any] = [None, None, FailureKind.UNAVAILABLE, FailureKind.NOT_CALLED, FailureKind.REFUSED]
     return [await log.record(attempted(message, dice.choice(kinds))) for _ in range(dice.choice([1, 1, 1, 2]))]
+
+
+class Held(MemoryTables):
+    """Tables whose next insert is held back: its process stands still there."""
+
+    def __init__(self, shared: MemoryTables) -> None:
+        super().__init__()
+        self.rows, self.parked, self.waiting = shared.rows, shared.parked, shared.waiting
+        self.arrived, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def take(
+        self, rows: Collection[Row], parkings: Collection[Parking] = (), unpark: Collection[UUID] = ()
+    ) -> set[Key]:
+        self.arrived.set()
+        await self.go_on.wait()
+        return await super().take(rows, parkings, unpark)
+
+
+async def settled_by_a_zombie() -> tuple[list[Message], bool]:
+    """Two results of one attempt. A replica that has stood still decides on one that the others have dropped.
+
+    What it publishes, and whether the request is settled: by a record that nobody will ever deliver again.
+    """
+    shared = MemoryTables()
+    living, held = World(shared, shared, CONFIG), Held(shared)
+    zombie = World(held, shared, CONFIG)
+    (dispatched,) = await living.handle(cleared(a_slip()))
+    answer = await living.record(attempted(dispatched, None))
+    deciding = asyncio.create_task(zombie.redeliver(answer))
+    await held.arrived.wait()
+    await living.handle(attempted(dispatched, FailureKind.UNAVAILABLE))
+    assert await living.redeliver(answer) == [], "its place is taken"
+
+    held.go_on.set()
+
+    return await deciding, any(row.step == "outcome" for row in shared.rows.values())
+
+
+async def test_a_zombie_does_not_settle_with_a_record_that_others_have_dropped():
+    assert await settled_by_a_zombie() == ([], False)
+
+
+async def test_were_it_not_for_its_place_in_the_chain_it_would(monkeypatch: pytest.MonkeyPatch):
+    def nowhere(_seen: Occurrence) -> None:
+        """No place in the chain."""
+
+    monkeypatch.setattr("allweather.router.arbitration._place", nowhere)
+
+    assert (await settled_by_a_zombie())[1]
 
 
 @settings(max_examples=150, deadline=None)

@@ -19,6 +19,7 @@ from allweather.messaging import Message
 BODY: Final = b'{"model":"triage","messages":[{"role":"user","content":"%s"}]}'
 STREAM: Final = BODY[:-1] + b',"stream":true}'
 POISON: Final = b"no record of ours"
+NO_TOPIC: Final = f"ai.public.replies.{TENANT}.nowhere.v1".encode()
 SPOILED: Final = (b"no json", b'{"model":"nobody"}', b'{"model":"triage"}', b"")
 
 
@@ -143,7 +144,7 @@ def _submission(chance: Chance, key: str, body: bytes, again: int, deadlines_s: 
     if chance.happens(0.03):
         given[headers.DATA_CLASS] = b"secret"
     reply_topic = topics.replies(TENANT)
-    match chance.number(4):
+    match chance.number(6):
         case 0:
             given[headers.REPLY_TOPIC] = SIDE_TOPIC.encode()
             reply_topic = SIDE_TOPIC
@@ -151,6 +152,10 @@ def _submission(chance: Chance, key: str, body: bytes, again: int, deadlines_s: 
             door = DoorAddress("door-1", chance.number(PARTITIONS))
             given[headers.DOOR] = door.sign(request, SECRET).encode()
             reply_topic = topics.DOOR
+        case 2:
+            given[headers.REPLY_TOPIC] = NO_TOPIC
+        case 3:
+            given |= {headers.REPLY_TOPIC: SIDE_TOPIC.encode(), headers.REPLY_PARTITION: b"99"}
         case _:
             pass
     message = Message(topics.requests(TENANT), body, str(request).encode(), tuple(given.items()))

@@ -46,7 +46,8 @@ class Climate:
             "asked to stop": 0.2,
             "killed": 0.25,
             "stalled": 0.25,
-            "fleet gone": 0.08,
+            "fleet gone": 0.1,
+            "cut off": 0.25,
         }
     )
 
@@ -58,7 +59,7 @@ OUTAGE: Final = Climate(
     aim="router",
     outage=(0.3, 0.9),
     deadlines_s=((6, 0.4), (15, 0.3), (60, 0.3)),
-    troubles={"membership lost": 0.3, "postgres away": 0.2, "kafka away": 0.1, "clock set": 0.2},
+    troubles={"membership lost": 0.3, "postgres away": 0.2, "kafka away": 0.1, "clock set": 0.2, "cut off": 0.1},
 )
 """Everybody waits, is let go or expires, while routers die."""
 FAIR: Final = Climate(fault_shares=(0.0,), troubles={"membership lost": 0.3})
@@ -70,7 +71,7 @@ STREAMS: Final = Climate(
     outage=(0.0, 0.0),
     over_http=1.0,
     moods=((WELL, 0.3), (FLAKY, 0.7)),
-    troubles={"membership lost": 0.5, "kafka away": 0.1, "redis away": 0.2, "asked to stop": 0.2},
+    troubles={"membership lost": 0.5, "kafka away": 0.1, "redis away": 0.2, "asked to stop": 0.2, "cut off": 0.2},
 )
 """Callers watch their answers grow, while vendors break off and workers die."""
 STEADY: Final = Climate(

@@ -75,7 +75,8 @@ class Commits:
     def _attempted(self, record: Record, place: Committed) -> bool:
         """Its result is published, or another record of the same attempt is still to be handled."""
         request, n = subject(record), told(record).step.n
-        if {ids.event_id(request, f"{end}-{n}") for end in ("attempted", "lost")} & self._events:
+        ends = f"attempted-{n}", f"lost-{n}", "dead-lettered"
+        if {ids.event_id(request, end) for end in ends} & self._events:
             return True
         skipped = set(read_note(place))
         return any(

@@ -1,7 +1,7 @@
 """What a schedule leaves behind, read from topics and tables as an auditor would: nobody's own word counts."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from uuid import UUID
@@ -68,6 +68,8 @@ class Evidence:
     topics: Topics
     tables: Tables
     calls: Sequence[Call]
+    bugs: Collection[UUID]
+    """Requests of which one call failed by a bug of ours."""
     submissions: Sequence[Submission]
     visits: Sequence[Visit]
     configuration: Configuration

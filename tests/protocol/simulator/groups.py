@@ -114,7 +114,7 @@ class Group:
         return next((m for m in self.members if instance is not None and m.known.instance_id == instance), None)
 
     def _end_session(self, member: "SimMembership") -> None:
-        if member.closed or member.process.state is not State.RUNNING:
+        if member.closed or not member.in_touch:
             self.net.seen["session ended"] += member in self.members
             self.put_out(member)
 
@@ -166,6 +166,11 @@ class SimMembership:
         self._preparing: asyncio.Task[None] | None = None
         self._assignment = 0
 
+    @property
+    def in_touch(self) -> bool:
+        """Whether its heartbeats arrive."""
+        return self.process.state is State.RUNNING and self.group.broker.in_reach_of(self.process)
+
     def subscribes(self, topic: str) -> bool:
         pattern = self._subscription.pattern
         return topic in self._subscription.topics or (pattern is not None and re.match(pattern, topic) is not None)
@@ -174,7 +179,7 @@ class SimMembership:
         while True:
             if self._lost:
                 raise MembershipLost(f"{self.known.member_id} was put out of group {self.group.name}")
-            if not self.group.broker.away and self._any():
+            if self.group.broker.in_reach_of(self.process) and self._any():
                 assignment, records = await self._net.call(
                     self.group.broker, lambda: (self._assignment, self._read(max_records))
                 )
@@ -219,8 +224,7 @@ class SimMembership:
     def revoke(self) -> "asyncio.Future[None]":
         """Ask for the partitions back; done when they are given up, or the member is put out."""
         self._gave_up = self._net.loop.create_future()
-        if not self.closed:
-            self.process.spawn(self._revoked(self._gave_up))
+        self._hears(self._gave_up)
         return self._gave_up
 
     def assign(self, share: Sequence[TopicPartition]) -> None:
@@ -236,14 +240,23 @@ class SimMembership:
         if not self.closed:
             self._net.later(self._net.chance.between(0.05, HEARTBEAT_S), self._finds_out)
 
+    def _hears(self, gave_up: "asyncio.Future[None]") -> None:
+        """It is told with its next heartbeat, if that arrives before its session ends."""
+        if self.closed or gave_up.done():
+            return
+        if self.process.name in self.group.broker.cut_off:
+            self._net.later(HEARTBEAT_S, self._hears, gave_up)
+        else:
+            self.process.spawn(self._revoked(gave_up))
+
     def _finds_out(self) -> None:
-        if self.process.state is State.RUNNING:
+        if self.in_touch:
             self._lost = True
             self.wake()
             if not self.joined.done():
                 self.joined.set_exception(MembershipLost("put out before the first assignment"))
                 self.joined.exception()  # its process may be dead: then nobody has failed to ask
-        elif self.process.state is State.STOPPED:
+        elif self.process.state is not State.DEAD:
             self._net.later(HEARTBEAT_S, self._finds_out)
 
     def _any(self) -> bool:

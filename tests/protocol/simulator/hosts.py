@@ -106,6 +106,11 @@ class Supervisor:
         if slot.process is not None:
             self.crash(slot.process)
 
+    def reopen(self, slot: Slot) -> None:
+        """Its machine is back."""
+        slot.closed = False
+        self.start(slot)
+
     def calm_down(self) -> None:
         """Whatever stands still goes on, whatever is dead is started."""
         self.calm = True

@@ -57,6 +57,10 @@ class Kafka:
 
     def come_back(self) -> None:
         self.server.away = False
+        self.wake()
+
+    def wake(self) -> None:
+        """Somebody can reach the cluster again."""
         for group in self.groups.values():
             for member in group.members:
                 member.wake()
@@ -121,7 +125,7 @@ class SimBroker:
 
     async def reachable(self) -> bool:
         await asyncio.sleep(self._net.chance.latency())
-        return not self._kafka.server.away
+        return self._kafka.server.in_reach_of(self._process)
 
     async def describe_group(self, group: str) -> GroupState:
         return await self._ask(self._kafka.group(group).state)
@@ -140,7 +144,7 @@ class SimBroker:
         return {at: self._kafka.topics.end(at) - place.offset for at, place in places.items()}
 
     async def reader(self) -> Reader:
-        return SimReader(self._kafka, self._net)
+        return SimReader(self._kafka, self._process)
 
     def read_all(self, topics: Sequence[str]) -> AsyncIterator[Record]:
         raise NotImplementedError("evidence is taken from `Topics`")
@@ -159,7 +163,7 @@ class SimBroker:
             try:
                 await self._net.call(self._kafka.server, lambda: self._append(batch))
             except MembershipLost:
-                if self._kafka.server.away and self._net.loop.time() < until:
+                if not self._kafka.server.in_reach_of(self._process) and self._net.loop.time() < until:
                     await asyncio.sleep(AWAY_LOOK_S)
                     continue
                 self._unknown(batch)
@@ -188,8 +192,8 @@ class SimBroker:
 class SimReader:
     """Reads partitions without a group: nobody gives it partitions, and nobody takes them away."""
 
-    def __init__(self, kafka: Kafka, net: Net) -> None:
-        self._kafka, self._net = kafka, net
+    def __init__(self, kafka: Kafka, process: Process) -> None:
+        self._kafka, self._process, self._net = kafka, process, kafka.net
         self._positions: dict[TopicPartition, int] = {}
         self._waiting: asyncio.Future[None] | None = None
 
@@ -198,7 +202,7 @@ class SimReader:
         self._kafka.readers.append(self)
 
     async def poll(self, *, timeout: float, max_records: int) -> Sequence[Record]:
-        while self._kafka.server.away or not self._any():
+        while not self._kafka.server.in_reach_of(self._process) or not self._any():
             self._waiting = self._net.loop.create_future()
             await self._waiting
         try:

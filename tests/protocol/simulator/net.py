@@ -46,8 +46,13 @@ class Server:
         """How much likelier a fault is at a call to it than at others."""
         self.faults = faults
         self.away = False
+        self.cut_off: set[str] = set()
+        """The names of processes that cannot reach it, though others can."""
         self.troubled = False
         """Whether any call to it has ever failed."""
+
+    def in_reach_of(self, process: Process | None) -> bool:
+        return not self.away and (process is None or process.name not in self.cut_off)
 
 
 class Net:
@@ -103,7 +108,10 @@ class Net:
         process = current()
         answer: asyncio.Future[Any] = self.loop.create_future()
         delay = self.chance.latency()
-        if process is not None and self._goes_wrong(process, server):
+        if not server.in_reach_of(process):
+            server.troubled = True
+            self.later(delay, _fail, answer, server.cut())
+        elif process is not None and self._goes_wrong(process, server):
             await self._fault(process, server, effect, answer, delay)
         else:
             self.loop.call_later(delay, self._serve, server, effect, answer, context=KERNEL)

@@ -164,9 +164,9 @@ def no_call_against_the_verdict(e: Evidence) -> Breaches:
 
 
 def nothing_is_poison(e: Evidence) -> Breaches:
-    """No weather makes a record of ours impossible to handle."""
+    """No weather makes a record of ours impossible to handle: only a bug does."""
     for letter in e.letters():
-        if letter.value != POISON:
+        if letter.value != POISON and subject(letter) not in e.bugs:
             yield f"{subject(letter)}: put aside into {letter.topic}: {letter.text(headers.DLQ_REASON)}"
 
 

@@ -47,7 +47,7 @@ class RedisServer:
                 raise NotImplementedError(name)
 
     def eval(self, script: str, _count: int, key: str, *arguments: Any) -> Answer:
-        """The two scripts of `router.adapters.health`."""
+        """The scripts: one of `router.adapters.health`, and one that it shares with the claims."""
         return self.swap(key, arguments) if "HSET" in script else self.give_back(key, arguments[0])
 
     def set(self, key: str, value: str | bytes, px: int, *, nx: bool, get: bool) -> Answer:

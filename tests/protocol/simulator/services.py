@@ -89,6 +89,8 @@ class Services:
     failpoints: Failpoints = OFF
     stands_in = True
     """R7: whether routers stand in for a fleet that is gone."""
+    end_of_bugs: OutcomeFor = staticmethod(results.dead_lettered)
+    """R2: the record that ends a request whose dispatch is put aside."""
 
     def __init__(self, servers: Servers) -> None:
         self.servers = servers
@@ -121,8 +123,7 @@ class Services:
         chores = self._chores(release, parked, space, health, fleet, board)
         host.process.spawn(Chores(chores, host.process, s.net).run(host.stopping))
 
-        steps = SimStepTable(s.postgres, s.tables)
-        outbox = Outbox(broker.partitions, SECRET)
+        steps, outbox = self.steps(), self.outbox(broker)
         handler = DecideSteps(
             s.configuration, s.witness.reading(steps), board, space, s.payloads, outbox, clock, self.failpoints
         )
@@ -170,7 +171,7 @@ class Services:
             instance=host.slot,
             topics=[topics.dispatch(vendor)],
             window=WINDOW,
-            middleware=_wrappers(group, results.dead_lettered),
+            middleware=_wrappers(group, self.end_of_bugs),
             pace=PACE,
             failpoints=self.failpoints,
         )
@@ -216,6 +217,14 @@ class Services:
     def release(self, parked: ParkedRequests, board: HealthBoard, broker: SimBroker, clock: Clock) -> Release:
         """R2: what expires is ended by a record."""
         return Release(parked, board, self.servers.payloads, broker, clock, self.failpoints)
+
+    def steps(self) -> SimStepTable:
+        """R1: the table that decides. R10: who submits the same again waits for the same answer."""
+        return SimStepTable(self.servers.postgres, self.servers.tables)
+
+    def outbox(self, broker: SimBroker) -> Outbox:
+        """R10: an answer whose address does not exist goes to the default one."""
+        return Outbox(broker.partitions, SECRET)
 
     def claims(self, redis: RedisGuard) -> RedisClaims:
         """R5: a redelivered call waits for its living holder."""

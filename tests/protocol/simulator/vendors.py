@@ -31,6 +31,7 @@ WELL: Mood = {None: 1.0}
 FLAKY: Mood = {None: 0.5, FailureKind.UNAVAILABLE: 0.25, FailureKind.RATE_LIMITED: 0.1, FailureKind.INTERRUPTED: 0.15}
 DOWN: Mood = {FailureKind.UNAVAILABLE: 0.9, FailureKind.RATE_LIMITED: 0.1}
 ODD: Mood = {None: 0.3} | {kind: 0.7 / 7 for kind in FailureKind if kind.is_attempt and kind != FailureKind.UNAVAILABLE}
+BUGS = 0.004
 MOODS: Moods = ((WELL, 0.3), (FLAKY, 0.2), (DOWN, 0.35), (ODD, 0.15))
 
 
@@ -67,6 +68,8 @@ class Vendors:
         self.moods: dict[str, Mood] = dict.fromkeys(vendors, WELL)
         self.black_holes: set[str] = set()
         """Deployments that take calls and never say anything."""
+        self.bugs: set[UUID] = set()
+        """Requests over which a translator stumbled."""
         self._servers = {vendor: Server(vendor, OSError, exposure=2) for vendor in vendors}
 
     def called(self, work: Work, station: Equipped, worker: Process, now_ms: int) -> Call:
@@ -112,6 +115,9 @@ class SimAttempts(Attempts):
         assert body, "a worker is given the caller's body"
         clock = self._clock
         call = self._vendors.called(work, station, self._worker, clock.now_ms())
+        if self._vendors.net.chance.happens(BUGS):
+            self._vendors.bugs.add(call.request_id)
+            raise ValueError("a translator has a bug")
         wire = Wire(lambda stream: self._vendors.answer(call, stream=stream))
         vendor = OpenSource()
 

@@ -53,6 +53,7 @@ class Weather:
             "killed": self._killed,
             "stalled": self._stalled,
             "fleet gone": self._fleet_gone,
+            "cut off": self._cut_off,
         }
 
     def clear(self) -> None:
@@ -62,6 +63,8 @@ class Weather:
         for vendor in self.vendors.moods:
             self.vendors.moods[vendor] = WELL
         self.postgres.away = self.redis.server.away = False
+        for server in (self.postgres, self.redis.server, self.kafka.server):
+            server.cut_off.clear()
         self.kafka.come_back()
 
     def _changing_moods(self, vendor: str, at: float, until: float, moods: Moods) -> None:
@@ -121,12 +124,36 @@ class Weather:
             self.supervisor.stall(process, self.net.chance.between(1, 60))
 
     def _fleet_gone(self) -> None:
-        """Every worker of a vendor, until the end."""
-        vendor = self.net.chance.one_of(list(self.vendors.moods))
+        """Every worker of a vendor: for a while, or until the end."""
+        chance = self.net.chance
+        vendor = chance.one_of(list(self.vendors.moods))
         self.net.note("fleet gone", vendor)
+        back_after = chance.between(12, 60) if chance.happens(0.6) else None
         for slot in self.supervisor.slots:
             if slot.name.startswith(f"provider-worker.{vendor}-"):
                 self.supervisor.close(slot)
+                if back_after is not None:
+                    self.net.later(back_after, self._fleet_back, slot)
+
+    def _fleet_back(self, slot: Slot) -> None:
+        self.net.note("fleet back", slot.name)
+        self.supervisor.reopen(slot)
+
+    def _cut_off(self) -> None:
+        """One process and one server no longer find each other; both go on with all others."""
+        chance, slot = self.net.chance, self._any_slot()
+        server = chance.one_of((self.kafka.server, self.kafka.server, self.postgres, self.redis.server))
+        if self.supervisor.calm or slot.process is None:
+            return
+        self.net.note("cut off", slot.name, server.name)
+        server.cut_off.add(slot.name)
+        if server is self.kafka.server:
+            self.kafka.lost_sight_of(slot.process)
+        self.net.later(chance.one_of(OUTAGES_S), self._reconnect, slot.name, server)
+
+    def _reconnect(self, name: str, server: Server) -> None:
+        server.cut_off.discard(name)
+        self.kafka.wake()
 
     def _any_slot(self) -> Slot:
         return self.net.chance.one_of(self.supervisor.slots)

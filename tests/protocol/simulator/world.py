@@ -134,7 +134,7 @@ class World:
 
     def _slots(self, services: Services) -> list[Slot]:
         mains = [
-            ("policy", 1, services.policy),
+            ("policy", self.chance.weighted(((1, 0.7), (2, 0.3))), services.policy),
             ("router", self.chance.weighted(((1, 0.2), (2, 0.7), (3, 0.1))), services.router),
         ]
         for vendor in self.configuration.vendors:
@@ -197,6 +197,7 @@ class World:
             topics=self.topics,
             tables=self.tables,
             calls=tuple(self.vendors.calls),
+            bugs=self.vendors.bugs,
             submissions=self.submissions,
             visits=self.visits,
             configuration=self.configuration,

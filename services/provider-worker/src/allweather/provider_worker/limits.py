@@ -54,7 +54,8 @@ class Places:
     """The calls that one process can have in flight, all its deployments together.
 
     None may hold more of them than are free: so a deployment that does not answer leaves half of them to the others,
-    two of them leave a third, and so on. One that is alone in its process has nobody to leave them to.
+    two of them leave a third, and so on. The last place stays free, for what is looked at and sent back. A deployment
+    that is alone in its process has nobody to leave them to.
     """
 
     def __init__(self, window: int, deployments: Iterable[Slots]) -> None:
@@ -64,7 +65,8 @@ class Places:
         """Whether one more call of the deployment with these slots leaves enough to the others."""
         if len(self._deployments) == 1:
             return True
-        return slots.in_flight < self._window - sum(each.in_flight for each in self._deployments)
+        free = self._window - 1 - sum(each.in_flight for each in self._deployments)
+        return slots.in_flight < free
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from allweather.messaging.progress import note_progress
 from allweather.provider_worker.claims import Claim, Meeting, meet
@@ -14,6 +15,8 @@ RENEW_EVERY_S = 5.0
 DONE_MS = 600_000
 """How long a finished attempt is remembered: redelivery follows a crash or a rebalance within seconds."""
 LOOK_AGAIN_S = 0.5
+
+_GIVE_BACK: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 
 class RedisClaims:
@@ -39,9 +42,9 @@ class RedisClaims:
         self._redis.post("SET", _key(claim), claim.finished.value, "PX", DONE_MS)
 
     def abandon(self, claim: Claim) -> None:
-        """The call was given up without a result: another may make it at once."""
+        """The call was given up without a result: another may make it at once, unless one has taken it over already."""
         self._mine.pop(claim.attempt, None)
-        self._redis.post("DEL", _key(claim))
+        self._redis.post("EVAL", _GIVE_BACK, 1, _key(claim), claim.value)
 
     @asynccontextmanager
     async def renewing(self) -> AsyncGenerator[None]:
