@@ -19,7 +19,7 @@ STAGES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("telemetry", ("opentelemetry/", "allweather/telemetry/", "prometheus_client/", "logging/")),
     ("kafka client", ("aiokafka/",)),
     ("postgres client", ("asyncpg/", "allweather/runtime/postgres.py")),
-    ("redis client", ("allweather/runtime/redis", "allweather/runtime/resp.py")),
+    ("redis client", ("allweather/runtime/redis", "/redis/")),
     ("http out", ("aiohttp/", "yarl/", "multidict/")),
     ("http in", ("uvicorn/", "starlette/", "httptools/")),
     ("messaging", ("allweather/messaging/",)),

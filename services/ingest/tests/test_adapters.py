@@ -136,7 +136,7 @@ async def test_a_full_parking_lot_is_seen(postgres: Postgres, configuration: Con
 
 
 async def test_the_first_body_of_a_key_is_remembered(redis_url: str):
-    async with guarded_redis(SecretStr(redis_url)) as redis:
+    async with guarded_redis(SecretStr(redis_url), timeout_s=10) as redis:
         conflicts = RedisConflicts(redis)
 
         first = await conflicts.same_body(REQUEST, digest(b"a"))

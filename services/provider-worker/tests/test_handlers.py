@@ -276,7 +276,7 @@ async def test_bug_is_not_paid_for_twice(bench: Bench, simulator: Simulator, mon
 
 async def test_record_that_was_answered_is_not_called_again(bench: Bench, simulator: Simulator, redis_url: str) -> None:
     """Redelivered after its result was acknowledged, by this worker or another."""
-    async with guarded_redis(SecretStr(redis_url)) as redis:
+    async with guarded_redis(SecretStr(redis_url), timeout_s=10) as redis:
         first, second = (
             Bench(bench.configuration, bench.transport, redis, bench.base_url).worker("openai") for _ in "12"
         )

@@ -17,7 +17,7 @@ FIRST, SECOND = Holder("provider-worker.openai-0", 1), Holder("provider-worker.o
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncGenerator[RedisGuard]:
-    async with guarded_redis(SecretStr(redis_url)) as guard:
+    async with guarded_redis(SecretStr(redis_url), timeout_s=10) as guard:
         yield guard
 
 

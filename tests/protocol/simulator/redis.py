@@ -5,7 +5,7 @@ from typing import Any
 
 from simulator.net import Net, Server
 
-from allweather.runtime.resp import Answer, Command
+from allweather.runtime.redis_client import Answer, Command
 
 
 class RedisServer:

@@ -136,7 +136,7 @@ async def open_postgres(
         await _closed(pool)
 
 
-async def _as_it_is(_connection: Connection) -> None:
+async def _as_it_is(_connection: object) -> None:
     """A connection goes back to the pool without the usual `RESET ALL`, which is one more round trip for each use.
 
     An open transaction is rolled back all the same; beyond one, no work of ours changes a session.

@@ -17,8 +17,7 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from allweather.runtime.clock import Clock, SystemClock
-from allweather.runtime.redis_client import RedisClient, dialling
-from allweather.runtime.resp import Command
+from allweather.runtime.redis_client import Command, RedisClient, dialling
 
 log = logging.getLogger(__name__)
 

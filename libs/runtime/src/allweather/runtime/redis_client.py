@@ -1,21 +1,41 @@
-"""A client of Redis that is as small as its use here: one connection, and whatever comes up goes out together.
+"""Redis over one connection of its client library, on which whatever comes up goes out together.
 
-The common client library costs each process 25 MB and half a second at its start, and several times the processor time
-for each command.
+The library's own pipelines are collected by their caller; here batches make themselves, as exchanges take their time.
 """
 
 import asyncio
-import ssl
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, NamedTuple, Protocol, cast
-from urllib.parse import unquote, urlsplit
+import math
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple, Protocol
 
-from allweather.runtime.resp import Answer, Answers, Command, NotResp, Refusal, encode
-
-_UNUSABLE: Final = frozenset(
-    {"READONLY", "OOM", "MISCONF", "LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOAUTH", "WRONGPASS"}
+from redis.asyncio.connection import AbstractConnection, Connection, parse_url
+from redis.exceptions import (
+    ClusterDownError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
 )
-"""Codes that say something about the server, not about our command."""
+
+Command = Sequence[str | bytes | int]
+"""A command and its arguments, as Redis takes them."""
+Answer = Any
+"""bytes, int, None, a list of answers, or the `ResponseError` that came instead."""
+
+_UNUSABLE: Final = (
+    ClusterDownError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TryAgainError,
+)
+"""Answers that say something about the server, not about our command; so do some that the library has no class for."""
+_UNUSABLE_WORDS: Final = ("MISCONF", "BUSY")
 
 
 class RedisUnusable(ConnectionError):
@@ -138,7 +158,7 @@ def _deal(batch: Sequence[_Asked], answers: Sequence[Answer]) -> None:
         own, at = list(answers[at : at + len(commands)]), at + len(commands)
         if future.done():  # whoever asked has been cancelled
             continue
-        refusal = next((answer for answer in own if isinstance(answer, Refusal)), None)
+        refusal = next((answer for answer in own if isinstance(answer, ResponseError)), None)
         if refusal is None:
             future.set_result(own)
         else:
@@ -151,87 +171,58 @@ def _fail(batch: Sequence[_Asked], error: OSError) -> None:
             future.set_exception(error)
 
 
-def _error(refusal: Refusal) -> Exception:
-    return RedisUnusable(refusal.code) if refusal.code in _UNUSABLE else RedisRefused(refusal)
+def _error(refusal: ResponseError) -> Exception:
+    said = str(refusal)
+    unusable = isinstance(refusal, _UNUSABLE) or said.startswith(_UNUSABLE_WORDS)
+    return RedisUnusable(type(refusal).__name__) if unusable else RedisRefused(said)
 
 
-class _TcpLine(asyncio.Protocol):
-    """One connection; one exchange at a time."""
+class _LibraryLine:
+    """A connection of the common client library, which knows addresses, passwords, TLS and the words of Redis."""
 
-    def __init__(self) -> None:
-        self.broken = False
-        self._transport: asyncio.Transport | None = None
-        self._incoming = Answers()
-        self._answers: list[Answer] = []
-        self._expected = 0
-        self._complete: asyncio.Future[None] | None = None
+    def __init__(self, connection: AbstractConnection) -> None:
+        self._connection = connection
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            self._answers.extend(self._incoming.feed(data))
-        except NotResp as error:
-            self._conclude(error)
-            self.drop()
-        if len(self._answers) >= self._expected:
-            self._conclude(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.broken = True
-        self._conclude(ConnectionResetError(f"Redis has closed the connection ({type(exc).__name__})"))
+    @property
+    def broken(self) -> bool:
+        return not self._connection.is_connected
 
     async def exchange(self, commands: Sequence[Command]) -> list[Answer]:
-        if self._transport is None or self.broken:
-            raise ConnectionResetError("the connection is closed")
-        self._answers, self._expected = [], len(commands)
-        self._complete = asyncio.get_running_loop().create_future()
-        self._transport.write(encode(commands))
-        await self._complete
-        return self._answers
+        with _as_os_errors():
+            await self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
+            return [await self._answer() for _ in commands]
 
     def drop(self) -> None:
-        self.broken = True
-        if self._transport is not None:
-            self._transport.abort()
+        if self._connection.is_connected:
+            self._connection._close()  # pyright: ignore[reportPrivateUsage] -- the public way waits for the other side
 
-    def _conclude(self, error: Exception | None) -> None:
-        if self._complete is None or self._complete.done():
-            return
-        if error is None:
-            self._complete.set_result(None)
-        else:
-            self._complete.set_exception(error)
+    async def _answer(self) -> Answer:
+        read: Any = self._connection.read_response
+        try:
+            return await read(timeout=math.inf)  # the exchange as a whole has a limit
+        except ResponseError as error:
+            return error
 
 
 def dialling(url: str) -> Dial:
     """Connections to the Redis at `redis://[[user]:password@]host[:port][/database]`; `rediss://` is over TLS."""
-    parts = urlsplit(url)
-    secure = ssl.create_default_context() if parts.scheme == "rediss" else None
-    greeting = list(_greeting(parts.username, parts.password, parts.path.strip("/")))
+    options: dict[str, Any] = {**parse_url(url)}
+    kind: type[AbstractConnection] = options.pop("connection_class", Connection)
+    options |= {"socket_timeout": None, "protocol": 2, "driver_info": None}
 
     async def dial() -> Line:
-        loop = asyncio.get_running_loop()
-        host, port = parts.hostname or "localhost", parts.port or 6379
-        _, line = await loop.create_connection(_TcpLine, host, port, ssl=secure)
-        refusals = (
-            [answer for answer in await line.exchange(greeting) if isinstance(answer, Refusal)] if greeting else []
-        )
-        if refusals:
-            line.drop()
-            raise RedisUnusable(refusals[0].code)
-        return line
+        connection = kind(**options)
+        with _as_os_errors():
+            await connection.connect()
+        return _LibraryLine(connection)
 
     return dial
 
 
-def _greeting(user: str | None, password: str | None, database: str) -> "list[Command]":
-    """What a connection says first: who we are, and which database is meant."""
-    names = [unquote(user)] if user else []
-    commands: list[Command] = []
-    if password:
-        commands.append(("AUTH", *names, unquote(password)))
-    if database not in {"", "0"}:
-        commands.append(("SELECT", database))
-    return commands
+@contextmanager
+def _as_os_errors() -> Generator[None]:
+    """What the library says of a server that is of no use, without what it was told: a password may be in it."""
+    try:
+        yield
+    except RedisError as error:
+        raise RedisUnusable(type(error).__name__) from None

@@ -8,7 +8,7 @@ from typing import Final
 from allweather.messaging.progress import note_progress
 from allweather.provider_worker.claims import Claim, Meeting, meet
 from allweather.runtime.redis import AWAY, RedisGuard
-from allweather.runtime.resp import Command
+from allweather.runtime.redis_client import Command
 
 LEASE_MS = 15_000
 RENEW_EVERY_S = 5.0
