@@ -149,6 +149,19 @@ async def test_vendors_headers_become_limits(bench: Bench, simulator: Simulator)
     assert len(await simulator.calls()) == 1
 
 
+async def test_request_that_is_told_to_wait_holds_back_the_next_one(bench: Bench, simulator: Simulator) -> None:
+    """A vendor's limit is not that of one request."""
+    await simulator.put_faults(faults.RateLimit(retry_after=20, count=1))
+    worker = bench.worker("openai")
+
+    first, _ = await worker.attempt(dispatch_record(GPT, offset=1))
+    second, _ = await worker.attempt(dispatch_record(GPT, offset=2))
+
+    assert (first.failure, first.retry_after_ms) == (FailureKind.RATE_LIMITED, 20_000)
+    assert (second.failure, second.vendor_code) == (FailureKind.NOT_CALLED, "rate_used_up")
+    assert 15_000 < (second.retry_after_ms or 0) <= 20_000
+
+
 async def test_unknown_deployment_is_misconfigured(bench: Bench) -> None:
     ended, _ = await bench.worker("openai").attempt(dispatch_record("openai/gpt-9"))
 

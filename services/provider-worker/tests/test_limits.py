@@ -126,6 +126,26 @@ def test_reservation_is_settled_on_what_was_used() -> None:
     assert limiter.slots.in_flight == 0
 
 
+@pytest.mark.parametrize(("asked_s", "held_s"), [(None, 2), (0, 2), (7.5, 7.5), (86_400, 60)])
+def test_vendor_that_asks_to_be_left_alone_is(asked_s: float | None, held_s: float) -> None:
+    """For a while in any case, and for a minute at most before one call finds out."""
+    limiter = Limiter.of(Concurrency())
+
+    limiter.hold(asked_s, now=100)
+
+    assert limiter.wait_s(1, now=100) == held_s
+    assert limiter.wait_s(1, now=100 + held_s) == 0
+
+
+def test_vendor_that_asks_for_less_later_does_not_shorten_its_time() -> None:
+    limiter = Limiter.of(Concurrency())
+    limiter.hold(30, now=100)
+
+    limiter.hold(2, now=101)
+
+    assert limiter.wait_s(1, now=101) == 29
+
+
 @given(st.lists(st.tuples(st.integers(0, 500), st.floats(0, 5)), max_size=40))
 def test_bucket_never_lets_more_through_than_its_level_and_the_passing_time(steps: list[tuple[int, float]]) -> None:
     bucket, now, spent = Bucket(), 0.0, 0.0

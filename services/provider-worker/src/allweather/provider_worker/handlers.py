@@ -97,8 +97,10 @@ class DispatchHandler:
 
     def _settle(self, limiter: Limiter, reserved: int, made: Made) -> None:
         """Give back the slot and what was reserved too much, then believe what the vendor's headers say is left."""
-        now = self._clock.monotonic()
+        now, asked_ms = self._clock.monotonic(), made.ended.retry_after_ms
         limiter.end(reserved, made.tokens, made.ended.failure, now)
+        if made.ended.failure is FailureKind.RATE_LIMITED:
+            limiter.hold(None if asked_ms is None else asked_ms / 1000, now)
         limiter.correct(made.left, now)
 
     async def _message(self, work: Work, made: Made) -> Message:

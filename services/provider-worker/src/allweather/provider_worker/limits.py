@@ -14,6 +14,10 @@ DECREASE = 0.7
 DECREASE_EVERY_S = 1.0
 """One bad second fails many calls at once; it must lower the limit once, not many times."""
 PER_MINUTE_S = 60.0
+LEAST_HOLD_S = 2.0
+"""After a 429, whatever it says: a vendor that tells nothing of its limits is asked too much, but seldom."""
+MOST_HOLD_S = 60.0
+"""Limits are per minute. Who asks for more may have mistaken the unit: one call after a minute finds out."""
 
 _TOO_MUCH = frozenset({FailureKind.RATE_LIMITED, FailureKind.UNAVAILABLE})
 """429, 529, no answer in time: what a vendor does when it is asked too much."""
@@ -111,14 +115,16 @@ class Limiter:
     slots: Slots
     requests: Bucket = field(default_factory=Bucket)
     tokens: Bucket = field(default_factory=Bucket)
+    held_until: float = float("-inf")
+    """Until when the vendor asked to be left alone: by whomever, for its limits are not those of one request."""
 
     @classmethod
     def of(cls, bounds: Concurrency) -> "Limiter":
         return cls(Slots(bounds))
 
     def wait_s(self, tokens: int, now: float) -> float:
-        """How long until the buckets hold one more request of that many tokens."""
-        return max(self.requests.wait_s(1, now), self.tokens.wait_s(tokens, now))
+        """How long until the vendor may be asked again and the buckets hold one more request of that many tokens."""
+        return max(self.held_until - now, self.requests.wait_s(1, now), self.tokens.wait_s(tokens, now))
 
     def begin(self, tokens: int) -> None:
         """Reserve a slot, a request and the estimated tokens for a call."""
@@ -131,6 +137,11 @@ class Limiter:
         self.slots.give_back(failure, now)
         if used is not None:
             self.tokens.spend(used - reserved)
+
+    def hold(self, retry_after_s: float | None, now: float) -> None:
+        """The vendor has answered 429, and asked for so much time if it said."""
+        asked = LEAST_HOLD_S if retry_after_s is None else min(max(retry_after_s, LEAST_HOLD_S), MOST_HOLD_S)
+        self.held_until = max(self.held_until, now + asked)
 
     def correct(self, seen: Allowances, now: float) -> None:
         self.requests.correct(seen.requests, now)
