@@ -156,6 +156,19 @@ def test_a_tenant_without_a_backlog_is_owed_nothing() -> None:
     assert check_recovery(joined((BEFORE, backlog(tenant_of), fresh(), BREAKER)), OUTAGE) == []
 
 
+def test_what_was_parked_after_recovery_is_part_of_a_tenants_share() -> None:
+    """Tenant b has as much of it as tenant a has more of the backlog."""
+
+    def tenant_of(n: int) -> str:
+        return "aab"[n % 3]
+
+    late = joined(answered(n, ENDED + 1, ENDED + 3 * n * EVERY_MS + 250, tenant="b", parked=True) for n in range(200))
+    one_sided = joined((BEFORE, backlog(tenant_of, then="interactive"), fresh(), BREAKER))
+
+    assert recovery(one_sided, OUTAGE).fairness < 0.95
+    assert recovery(joined((one_sided, late)), OUTAGE).fairness > 0.95
+
+
 def test_slow_start_is_judged_apart() -> None:
     """While a deployment is given a tenth of its limit, there may be less than fresh requests need."""
     early = joined(answered(n, at, at + 3_000) for n, at in enumerate(range(ENDED + 100, ENDED + 5_000, 500)))

@@ -3,7 +3,7 @@
 from typing import Final
 
 from lab.scenario import Scenario
-from scenarios import broker, deploys, kills, limits, network, outage, pauses, points, soak, stores
+from scenarios import broker, deploys, kills, limits, network, outage, pauses, points, soak, stores, vendors
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
     *kills.SCENARIOS,
@@ -14,6 +14,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     *limits.SCENARIOS,
     *broker.SCENARIOS,
     *network.SCENARIOS,
+    *vendors.SCENARIOS,
     *outage.SCENARIOS,
     *soak.SCENARIOS,
 )

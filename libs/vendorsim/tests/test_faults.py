@@ -137,21 +137,24 @@ async def test_overload_is_said_in_each_vendors_words(
     assert error.items() >= expected.items()
 
 
-async def test_status_takes_headers_code_message_and_body_from_the_fault(
+async def test_an_error_takes_headers_code_message_and_body_from_the_fault(
     http: httpx.AsyncClient, simulator: Simulator
 ) -> None:
     await simulator.put_faults(
         Status(vendor="openai", status=503, code="maintenance", message="Back soon.", headers={"Retry-After": "7"}),
         Status(vendor="anthropic", status=500, body={"anything": "at all"}),
+        RateLimit(vendor="vertex", headers={"Retry-After": "soon"}),
     )
 
     named = await post(http, PLAIN["openai"])
     free = await post(http, PLAIN["anthropic"])
+    limited = await post(http, PLAIN["vertex"])
 
     assert named.headers["retry-after"] == "7"
     assert named.json()["error"]["code"] == "maintenance"
     assert named.json()["error"]["message"] == "Back soon."
     assert free.json() == {"anything": "at all"}
+    assert (limited.status_code, limited.headers["retry-after"]) == (429, "soon")
 
 
 @pytest.mark.parametrize("vendor", VENDORS)

@@ -5,6 +5,7 @@ from dataclasses import fields
 from functools import partial
 from time import monotonic
 from typing import Final
+from uuid import UUID
 
 from lab.lab import Lab
 from lab.scenario import CONFIG, Conditions, Scenario
@@ -74,6 +75,7 @@ def _limits(lab: Lab) -> dict[str, int]:
 
 def _proven(lab: Lab, outage: Outage, evidence: Evidence) -> list[Violation]:
     seen, figures = recovery(evidence, outage), lab.figures
+    figures.at_most("not_answered", len(_not_answered(evidence, outage)), 0)
     for figure in fields(seen):
         figures.note(figure.name, getattr(seen, figure.name))
     figures.bars |= {
@@ -86,6 +88,12 @@ def _proven(lab: Lab, outage: Outage, evidence: Evidence) -> list[Violation]:
         "bulk_early": f"<= {BULK_EARLY}",
     }
     return [Violation("P10", None, what) for what in breaches(seen, outage)]
+
+
+def _not_answered(evidence: Evidence, outage: Outage) -> set[UUID]:
+    """Requests of the outage that ended in another way, or in none."""
+    accepted = {c.request_id for c in evidence.cleared if outage.began_ms <= c.accepted_at_ms < outage.ended_ms}
+    return accepted - {o.request_id for o in evidence.outcomes if o.kind == "answered"}
 
 
 SCENARIOS = (

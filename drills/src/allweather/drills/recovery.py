@@ -99,7 +99,8 @@ def check_recovery(e: Evidence, outage: Outage) -> list[Violation]:
 def recovery(e: Evidence, outage: Outage) -> Recovery:
     """The figures that P10 is about."""
     waited = list(_waited(e))
-    backlog = [w for w in waited if w.request_id in e.parked and _in_backlog(w, outage)]
+    released = [w for w in waited if w.request_id in e.parked and w.settled_ms >= outage.ended_ms]
+    backlog = [w for w in released if _in_backlog(w, outage)]
     drained_ms = max((w.settled_ms for w in backlog), default=outage.ended_ms)
     interactive = [w for w in waited if w.priority == _INTERACTIVE]
     well_ms = _well_ms(e, outage)
@@ -114,7 +115,7 @@ def recovery(e: Evidence, outage: Outage) -> Recovery:
         calm_p95_ms=_p95(interactive, outage.calm_ms, outage.began_ms),
         fresh_p95_ms=_p95(interactive, ramped_ms, drained_ms),
         early_p95_ms=_p95(interactive, min(well_ms, default=outage.ended_ms), ramped_ms),
-        fairness=min((share for each in _by_class(backlog) for share in _fairness(each)), default=1.0),
+        fairness=min((share for each in _by_class(released) for share in _fairness(each, outage)), default=1.0),
         bulk_early=_bulk_early(backlog),
     )
 
@@ -211,19 +212,22 @@ def _p95(waited: Iterable[Waited], from_ms: int, until_ms: int) -> float:
     return percentile([w.took_ms for w in waited if from_ms <= w.accepted_ms < until_ms], 0.95)
 
 
-def _by_class(backlog: Iterable[Waited]) -> Iterable[Sequence[Waited]]:
+def _by_class(released: Iterable[Waited]) -> Iterable[Sequence[Waited]]:
     classes: defaultdict[str, list[Waited]] = defaultdict(list)
-    for each in backlog:
+    for each in released:
         classes[each.priority].append(each)
     return classes.values()
 
 
-def _fairness(backlog: Sequence[Waited]) -> Iterator[float]:
-    """Jain's index over each stretch of requests of a class, for as long as every tenant has a backlog."""
-    left = Counter(w.tenant for w in backlog)
+def _fairness(released: Sequence[Waited], outage: Outage) -> Iterator[float]:
+    """Jain's index over each stretch of what left the queue, for as long as every tenant has a backlog of the class.
+
+    What was parked after recovery counts as served, too: where the newest go first, it goes before the backlog.
+    """
+    left = Counter(w.tenant for w in released if _in_backlog(w, outage))
     served: Counter[str] = Counter(dict.fromkeys(left, 0))
-    for each in sorted(backlog, key=lambda w: w.settled_ms):
-        left[each.tenant] -= 1
+    for each in sorted(released, key=lambda w: w.settled_ms):
+        left[each.tenant] -= _in_backlog(each, outage)
         served[each.tenant] += 1
         if not left[each.tenant]:
             return

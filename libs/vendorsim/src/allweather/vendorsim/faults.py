@@ -55,6 +55,8 @@ class Answering(Fault, frozen=True, kw_only=True):
     code: str | None = None
     """Instead of the usual code: `slow_down`, `enforced_spend_limit_reached`, ..."""
     retry_after: Seconds | None = None
+    headers: dict[HeaderName, HeaderValue] = msgspec.field(default_factory=dict[str, str])
+    """Sent besides the vendor's own, and in their place when they have the same name."""
 
     def failure(self) -> Failure:
         raise NotImplementedError
@@ -64,8 +66,6 @@ class Status(Answering, frozen=True, kw_only=True, tag="status"):
     """Any error status, with the vendor's exact body for it."""
 
     status: HttpStatus
-    headers: dict[HeaderName, HeaderValue] = msgspec.field(default_factory=dict[str, str])
-    """Sent besides the vendor's own, and in their place when they have the same name."""
     body: Any = None
     """A JSON value in place of the vendor's body."""
 

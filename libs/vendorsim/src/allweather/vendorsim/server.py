@@ -111,14 +111,11 @@ def _answer(vendor: Vendor, call: Call, ticket: Ticket, plan: Plan) -> Reply | S
 
 def _dressed(reply: Reply, fault: Answering) -> Reply:
     """Put on what the fault says about the outside of an error."""
-    if isinstance(fault, BodyError200):
-        return Reply(200, reply.headers, reply.body)
-    if not isinstance(fault, Status):
-        return reply
     given = {name.lower().encode(): ascii_header(name.lower(), value) for name, value in fault.headers.items()}
     kept = [header for header in reply.headers if header[0] not in given]
-    body = reply.body if fault.body is None else encode(fault.body)
-    return Reply(reply.status, [*kept, *given.values()], body)
+    status = 200 if isinstance(fault, BodyError200) else reply.status
+    body = encode(fault.body) if isinstance(fault, Status) and fault.body is not None else reply.body
+    return Reply(status, [*kept, *given.values()], body)
 
 
 def _steps(vendor: Vendor, call: Call, ticket: Ticket, plan: Plan, answer: Reply | Stream | None) -> Iterable[Step]:
