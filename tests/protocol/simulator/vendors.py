@@ -10,7 +10,7 @@ from uuid import UUID
 
 from simulator.loop import Process
 from simulator.net import Net, Server
-from simulator.wires import Script, Wire, failing, streamed, whole
+from simulator.wires import ERRORS, Script, Wire, failing, streamed, whole
 
 from allweather.contracts.config import Configuration, Deployment
 from allweather.contracts.failures import FailureKind
@@ -20,6 +20,7 @@ from allweather.provider_worker.attempts import Attempts, Made
 from allweather.provider_worker.call import VendorCall
 from allweather.provider_worker.stations import Equipped
 from allweather.provider_worker.vendors.open_source import OpenSource
+from allweather.provider_worker.wire import failed
 from allweather.provider_worker.work import Work
 from allweather.runtime.clock import Clock
 
@@ -30,7 +31,7 @@ Moods = tuple[tuple[Mood, float], ...]
 WELL: Mood = {None: 1.0}
 FLAKY: Mood = {None: 0.5, FailureKind.UNAVAILABLE: 0.25, FailureKind.RATE_LIMITED: 0.1, FailureKind.INTERRUPTED: 0.15}
 DOWN: Mood = {FailureKind.UNAVAILABLE: 0.9, FailureKind.RATE_LIMITED: 0.1}
-ODD: Mood = {None: 0.3} | {kind: 0.7 / 7 for kind in FailureKind if kind.is_attempt and kind != FailureKind.UNAVAILABLE}
+ODD: Mood = {None: 0.3} | {kind: 0.1 for kind in FailureKind if kind.is_attempt and kind != FailureKind.UNAVAILABLE}
 BUGS = 0.004
 MOODS: Moods = ((WELL, 0.3), (FLAKY, 0.2), (DOWN, 0.35), (ODD, 0.15))
 
@@ -88,6 +89,8 @@ class Vendors:
             self.net.note("black hole", deployment.id)
             await self.net.loop.create_future()
         kind = chance.weighted(tuple(self.moods[deployment.vendor].items()))
+        if kind not in (None, FailureKind.INTERRUPTED, *ERRORS):  # said by the translator, which sends nothing
+            raise failed(kind, f"simulated: {kind}")
         if chance.happens(0.12):
             await asyncio.sleep(chance.between(0.05, 25))
         script = self._script(call.text, kind, stream=stream)

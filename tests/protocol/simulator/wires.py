@@ -90,7 +90,7 @@ def streamed(text: str, finish: str, chance: Chance, *, cut: bool) -> Script:
 def failing(kind: FailureKind | None, chance: Chance) -> Script:
     """An error that the translator reads as this kind."""
     assert kind is not None
-    status, code = _ERRORS[kind]
+    status, code = ERRORS[kind]
     headers = {"content-type": "application/json"}
     if kind is FailureKind.RATE_LIMITED:
         headers["retry-after-ms"] = str(round(chance.between(500, 30_000)))
@@ -98,7 +98,7 @@ def failing(kind: FailureKind | None, chance: Chance) -> Script:
     return Script(status, ((0.0, _json(error)),), headers)
 
 
-_ERRORS: Final[Mapping[FailureKind, tuple[int, str | None]]] = {
+ERRORS: Final[Mapping[FailureKind, tuple[int, str | None]]] = {
     FailureKind.UNAVAILABLE: (503, "server_is_overloaded"),
     FailureKind.RATE_LIMITED: (429, "rate_limit_exceeded"),
     FailureKind.QUOTA_EXHAUSTED: (429, "insufficient_quota"),
