@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from allweather.contracts import headers
+from allweather.dialects.openai_chat.splitting import payloads as chunks
 from allweather.failpoints import Failpoints
 from allweather.ingest.deltas import Delta
+from allweather.ingest.forms.chat import DONE, ChatForm
 from allweather.ingest.replies import Reply
-from allweather.ingest.sse import DONE, chunks
 from allweather.ingest.stream import Stream
 
 WHOLE = {
@@ -45,7 +46,7 @@ def denied() -> Reply:
 
 
 def played(*events: Delta | Reply, include_usage: bool = False, failpoints: str = "") -> tuple[Stream, bytes]:
-    stream = Stream("req_1", include_usage=include_usage, failpoints=Failpoints.parse(failpoints))
+    stream = Stream("req_1", ChatForm(include_usage=include_usage), Failpoints.parse(failpoints))
     shown = b"".join(stream.delta(e) if isinstance(e, Delta) else stream.reply(e) for e in events if not stream.ended)
     return stream, shown
 
@@ -179,7 +180,7 @@ def test_chunks_of_a_whole_answer_carry_tools_refusals_and_usage():
     message = {"role": "assistant", "content": None, "refusal": "No.", "tool_calls": [{"id": "t", "type": "function"}]}
     whole = WHOLE | {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
 
-    found = [json.loads(c) for c in chunks(json.dumps(whole).encode(), include_usage=True)]
+    found = [json.loads(c) for c in chunks(json.dumps(whole).encode(), True)]
 
     deltas = [chunk["choices"][0]["delta"] for chunk in found if chunk["choices"]]
     assert deltas[1:3] == [{"refusal": "No."}, {"tool_calls": [{"index": 0, "id": "t", "type": "function"}]}]

@@ -21,22 +21,23 @@ class ApiError:
     param: str | None = None
 
 
-def render(error: ApiError, dialect: Dialect = Dialect.OPENAI_CHAT) -> bytes:
-    """The error body in `dialect`."""
-    return _RENDERERS[dialect](error)
+def render(error: ApiError, dialect: Dialect = Dialect.OPENAI_CHAT, request_id: str | None = None) -> bytes:
+    """The error body in `dialect`, with the public id of the request where the dialect has a place for it."""
+    return _RENDERERS[dialect](error, request_id)
 
 
-def _openai(error: ApiError) -> bytes:
+def _openai(error: ApiError, _request_id: str | None) -> bytes:
     body = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
     return json.dumps({"error": body}, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _anthropic(error: ApiError) -> bytes:
+def _anthropic(error: ApiError, request_id: str | None) -> bytes:
     """Anthropic has no place for the field to blame and for a code but these details."""
     kind = _ANTHROPIC_TYPES.get(error.status, "api_error" if error.status >= 500 else "invalid_request_error")
     details = {name: value for name, value in (("error_code", error.code), ("param", error.param)) if value}
     body = {"type": kind, "message": error.message} | ({"details": details} if details else {})
-    return json.dumps({"type": "error", "error": body}, separators=(",", ":"), ensure_ascii=False).encode()
+    told = {"type": "error", "error": body} | ({"request_id": request_id} if request_id else {})
+    return json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 _ANTHROPIC_TYPES = {

@@ -138,7 +138,11 @@ class Delta(Model):
     call_id: str
     sequence: int
     events: tuple[str, ...]
-    """The payloads of server-sent events, without the `data: ` framing and without any end marker."""
+    """The payloads of server-sent events, without their framing.
+
+    The events with which the dialect says that an answer is complete (a finish reason, `message_stop`,
+    `response.completed`) are among the last; the door holds them until the reply names this call. `[DONE]` is not.
+    """
     has_content: bool = False
 
 

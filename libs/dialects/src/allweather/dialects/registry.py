@@ -11,15 +11,18 @@ from allweather.dialects.anthropic_messages import joining as messages_joining
 from allweather.dialects.anthropic_messages import reading as messages_reading
 from allweather.dialects.anthropic_messages import rendering as messages_rendering
 from allweather.dialects.anthropic_messages import shape as messages_shape
+from allweather.dialects.anthropic_messages import splitting as messages_splitting
 from allweather.dialects.fields import Fate
 from allweather.dialects.openai_chat import joining as chat_joining
 from allweather.dialects.openai_chat import reading as chat_reading
 from allweather.dialects.openai_chat import rendering as chat_rendering
 from allweather.dialects.openai_chat import shape as chat_shape
+from allweather.dialects.openai_chat import splitting as chat_splitting
 from allweather.dialects.openai_responses import joining as responses_joining
 from allweather.dialects.openai_responses import reading as responses_reading
 from allweather.dialects.openai_responses import rendering as responses_rendering
 from allweather.dialects.openai_responses import shape as responses_shape
+from allweather.dialects.openai_responses import splitting as responses_splitting
 from allweather.dialects.openai_responses import streaming as responses_streaming
 
 
@@ -58,6 +61,8 @@ class Wire:
     stream: Callable[[bytes, bool], Stream]
     """Writes the answer to the body of a request; the flag asks for a usage chunk where that is the caller's choice."""
     join: Callable[[], Joining]
+    split: Callable[[bytes, bool], Iterator[str]]
+    """A whole answer as the payloads of a stream, its end included; the flag is that of `stream`."""
     fields: Mapping[str, Fate]
     names: Mapping[Parameter, str]
 
@@ -68,6 +73,7 @@ DIALECTS: Final[Mapping[Dialect, Wire]] = {
         lambda answer, _: chat_rendering.render(answer),
         lambda _, include_usage: chat_rendering.Chunks(include_usage=include_usage),
         chat_joining.Joining,
+        chat_splitting.payloads,
         chat_shape.FIELDS,
         chat_shape.NAMES,
     ),
@@ -76,6 +82,7 @@ DIALECTS: Final[Mapping[Dialect, Wire]] = {
         responses_rendering.render,
         lambda request, _: responses_streaming.Events(request),
         responses_joining.Joining,
+        lambda answer, _: responses_splitting.payloads(answer),
         responses_shape.FIELDS,
         responses_shape.NAMES,
     ),
@@ -84,6 +91,7 @@ DIALECTS: Final[Mapping[Dialect, Wire]] = {
         lambda answer, _: messages_rendering.render(answer),
         lambda _, __: messages_rendering.Events(),
         messages_joining.Joining,
+        lambda answer, _: messages_splitting.payloads(answer),
         messages_shape.FIELDS,
         messages_shape.NAMES,
     ),

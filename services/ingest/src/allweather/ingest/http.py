@@ -9,6 +9,7 @@ from typing import Final
 from starlette.types import Message, Receive, Scope, Send
 
 from allweather.contracts.json_text import syntax_fault
+from allweather.contracts.slip import Dialect
 from allweather.ingest import refusals
 
 BODY_LIMIT: Final = 32 << 20
@@ -126,7 +127,13 @@ async def begin(send: Send, status: int, headers: Headers) -> None:
     await send({"type": "http.response.start", "status": status, "headers": raw})
 
 
-async def refuse(send: Send, refused: refusals.Refused, request_id: str) -> None:
-    """Send a refusal in the error envelope."""
-    headers = [("x-request-id", request_id), *refused.headers]
-    await respond(send, refused.error.status, refused.body, headers, close=refused.close)
+def naming(request_id: str, dialect: Dialect) -> Headers:
+    """The headers that tell a caller the id to quote; each vendor's SDK looks for its own."""
+    ours = [("x-request-id", request_id)]
+    return [*ours, ("request-id", request_id)] if dialect is Dialect.ANTHROPIC_MESSAGES else ours
+
+
+async def refuse(send: Send, refused: refusals.Refused, request_id: str, dialect: Dialect) -> None:
+    """Send a refusal in the error envelope of the dialect."""
+    headers = [*naming(request_id, dialect), *refused.headers]
+    await respond(send, refused.error.status, refused.body(dialect, request_id), headers, close=refused.close)

@@ -37,15 +37,16 @@ class Keyring:
         self._tenants = {self._digest(key.key.encode()): key.tenant for key in _read(content, configuration)}
 
     def tenant(self, authorization: bytes | None) -> str | None:
-        """The tenant whose key an `Authorization` header bears, None when it bears none of ours.
+        """The tenant whose key an `Authorization` header bears, None when it bears none of ours."""
+        scheme, _, key = (authorization or b"").partition(b" ")
+        return self.tenant_of(key.strip()) if scheme.lower() == b"bearer" else None
+
+    def tenant_of(self, key: bytes) -> str | None:
+        """The tenant whose key this is, None when it is nobody's.
 
         The digest is keyed, so the time that looking it up takes says nothing about any key.
         """
-        scheme, _, key = (authorization or b"").partition(b" ")
-        key = key.strip()
-        if scheme.lower() != b"bearer" or not key or len(key) > MAX_LENGTH:
-            return None
-        return self._tenants.get(self._digest(key))
+        return self._tenants.get(self._digest(key)) if 0 < len(key) <= MAX_LENGTH else None
 
     def __len__(self) -> int:
         return len(self._tenants)

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from allweather.contracts import errors
 from allweather.contracts.errors import ApiError
+from allweather.contracts.slip import Dialect
 
 SHOULD_RETRY: Final = "x-should-retry"
 """The official SDKs obey it, before they look at the status."""
@@ -23,9 +24,9 @@ class Refused(Exception):
         self.close = close
         """Whether the connection ends here, because a body that nobody will read is on its way."""
 
-    @property
-    def body(self) -> bytes:
-        return errors.render(self.error)
+    def body(self, dialect: Dialect, request_id: str) -> bytes:
+        """What the caller of a dialect is sent."""
+        return errors.render(self.error, dialect, request_id)
 
 
 def new_call_id() -> str:
@@ -40,7 +41,7 @@ def invalid(code: str, message: str, param: str | None = None) -> Refused:
 
 def unauthorized() -> Refused:
     """401, whatever is wrong with the key: to say more would help to guess one."""
-    message = "Incorrect API key provided. Send it as 'Authorization: Bearer <key>'."
+    message = "Incorrect API key provided. Send it as 'Authorization: Bearer <key>' or as 'x-api-key: <key>'."
     return Refused(ApiError(401, "invalid_request_error", "invalid_api_key", message), _bearer(), close=True)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -9,7 +10,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from allweather.contracts.config import Configuration
 from allweather.ingest import http, refusals
 from allweather.ingest.acceptance import Acceptance
+from allweather.ingest.doors.call import spoken
 from allweather.ingest.doors.chat import ChatCompletions
+from allweather.ingest.doors.count_tokens import CountTokens
+from allweather.ingest.doors.messages import Messages
 from allweather.ingest.doors.models import ListModels, ShowModel
 from allweather.ingest.doors.probes import PATHS, ProbeDoor
 from allweather.ingest.doors.requests import Cancel, Look, Statuses, Submit
@@ -36,9 +40,11 @@ class House:
 def doors(house: House) -> ASGIApp:
     """The ASGI application; the busiest path comes first."""
     keyring, acceptance, clock = house.keyring, house.acceptance, house.clock
-    chat = ChatCompletions(keyring, acceptance, clock, patience=house.patience, max_waiting=house.max_waiting)
+    limits: Any = {"patience": house.patience, "max_waiting": house.max_waiting}
     routes: Sequence[BaseRoute] = [
-        Route("/v1/chat/completions", chat),
+        Route("/v1/chat/completions", ChatCompletions(keyring, acceptance, clock, **limits)),
+        Route("/v1/messages", Messages(keyring, acceptance, clock, **limits)),
+        Route("/v1/messages/count_tokens", CountTokens(keyring, house.configuration)),
         Route("/v1/requests", Submit(keyring, acceptance, clock)),
         Route("/v1/requests/{id}", Look(keyring, house.statuses, acceptance.secret)),
         Route("/v1/requests/{id}/cancel", Cancel(keyring, acceptance, clock)),
@@ -50,5 +56,5 @@ def doors(house: House) -> ASGIApp:
 
 
 async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - the shape of ASGI
-    refused = refusals.not_found("There is nothing here. See /v1/chat/completions, /v1/requests and /v1/models.")
-    await http.refuse(send, refused, refusals.new_call_id())
+    refused = refusals.not_found("There is nothing here. See the table of paths in the README of ingest.")
+    await http.refuse(send, refused, refusals.new_call_id(), spoken(http.Incoming(scope)))

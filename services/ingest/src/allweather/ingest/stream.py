@@ -5,30 +5,26 @@ the reply names that very call and all of it has been sent; otherwise the caller
 which the full answer stays retrievable. A truncated answer is never presented as complete.
 """
 
-from typing import Final
-
 from allweather.contracts.errors import ApiError
 from allweather.failpoints import OFF, Failpoints
 from allweather.ingest import sse
 from allweather.ingest.deltas import Delta
+from allweather.ingest.forms.form import Form
 from allweather.ingest.replies import Reply
-
-_FINISHED: Final = '"finish_reason":"'
-_USAGE: Final = '"usage":{'
 
 
 class Stream:
     """One caller's stream, from nothing to its end."""
 
-    def __init__(self, request_id: str, *, include_usage: bool, failpoints: Failpoints = OFF) -> None:
+    def __init__(self, request_id: str, form: Form, failpoints: Failpoints = OFF) -> None:
         self._request_id = request_id
+        self._form = form
         self._failpoints = failpoints
-        self._include_usage = include_usage
         self._call_id: str | None = None
         self._next = 0
         self._gap = False
-        self._finished = False
-        self._usage_seen = not include_usage
+        self._enough = False
+        """Whether an answer that only lacks its counts or terminator is whole."""
         self._reply: Reply | None = None
         self.ended = False
 
@@ -52,8 +48,8 @@ class Stream:
             self._gap = True
             return self._end_now()
         self._next += 1
-        self._note(delta)
-        return sse.frame(delta.events) + (self._end_now() if self._reply and self._whole else b"")
+        shown = self._form.show(delta.events)
+        return shown + (self._end_now() if self._reply and self._whole else b"")
 
     def reply(self, reply: Reply) -> bytes:
         """What the outcome adds: the end, or nothing while the last deltas are still to come."""
@@ -67,11 +63,11 @@ class Stream:
     def give_up(self, error: ApiError) -> bytes:
         """The end for a caller who is not going to get the outcome on this stream."""
         self.ended = True
-        return sse.error_event(error, self._request_id)
+        return self._form.error(error, self._request_id)
 
     def rest_is_missing(self) -> bytes:
         """The end when the last deltas have not come in time. A vendor may leave out the usage, which is no harm."""
-        self._usage_seen = True
+        self._enough = True
         return self._end_now()
 
     @property
@@ -80,24 +76,20 @@ class Stream:
 
     @property
     def _whole(self) -> bool:
-        return (self._finished and self._usage_seen) or self._failpoints.skips("ingest.whole-answer")
+        return (
+            self._form.whole or (self._enough and self._form.finished) or self._failpoints.skips("ingest.whole-answer")
+        )
 
     def _is_answered_by(self, reply: Reply) -> bool:
         """Whether the reply is the answer of the very call whose content was shown."""
         named = reply.call_id == self._call_id or self._failpoints.skips("ingest.named-call")
         return reply.is_answer and named
 
-    def _note(self, delta: Delta) -> None:
-        """Mark the ends of an answer. Content cannot look like them: within a string the quotes are escaped."""
-        for event in delta.events:
-            self._finished = self._finished or _FINISHED in event
-            self._usage_seen = self._usage_seen or _USAGE in event
-
     def _without_deltas(self, reply: Reply) -> bytes:
         self.ended = True
         if reply.is_answer:
-            return sse.frame(sse.chunks(reply.body, include_usage=self._include_usage)) + sse.DONE
-        return sse.error_event(sse.error_in(reply.body), self._request_id)
+            return self._form.entire(reply.body)
+        return self._form.error(sse.error_in(reply), self._request_id)
 
     def _end_now(self) -> bytes:
         """The end of a stream that has shown content."""
@@ -106,13 +98,13 @@ class Stream:
             return b""
         self.ended = True
         if self._is_answered_by(reply) and self._whole:
-            return sse.DONE
-        return sse.error_event(_broken(reply, self._call_id, self._request_id), self._request_id)
+            return self._form.end()
+        return self._form.error(_broken(reply, self._call_id, self._request_id), self._request_id)
 
 
 def _broken(reply: Reply, call_id: str | None, request_id: str) -> ApiError:
     if not reply.is_answer:
-        return sse.error_in(reply.body)
+        return sse.error_in(reply)
     what = "is incomplete" if reply.call_id == call_id else "was begun by a call that has failed"
     message = f"This stream {what}. The full answer: GET /v1/requests/{request_id}."
-    return ApiError(0, "server_error", "stream_interrupted", message)
+    return ApiError(500, "server_error", "stream_interrupted", message)

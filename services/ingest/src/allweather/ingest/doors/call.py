@@ -4,9 +4,11 @@ import logging
 from abc import ABC, abstractmethod
 from typing import Final
 
+from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
 from allweather.contracts.errors import ApiError
+from allweather.contracts.slip import Dialect
 from allweather.ingest import http, refusals
 from allweather.ingest.http import CallerGone, Incoming
 from allweather.ingest.keys import Keyring
@@ -22,11 +24,14 @@ _BUG: Final = ApiError(500, "server_error", "internal_error", "Something went wr
 class Call:
     """One HTTP request while it is served."""
 
-    __slots__ = ("began", "incoming", "path_params", "receive", "request_id", "send", "tenant")
+    __slots__ = ("began", "dialect", "incoming", "path_params", "query", "receive", "request_id", "send", "tenant")
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, dialect: Dialect | None) -> None:
         self.incoming = Incoming(scope)
+        self.dialect = dialect or spoken(self.incoming)
+        """In which the caller is answered."""
         self.path_params: dict[str, str] = scope.get("path_params", {})
+        self.query = QueryParams(scope.get("query_string", b""))
         self.receive = receive
         self.send = send
         self.tenant = ""
@@ -36,8 +41,17 @@ class Call:
         """Whether a response is under way, so that no other can be sent."""
 
 
+def spoken(incoming: Incoming) -> Dialect:
+    """The dialect of a caller at a path that several APIs share: only Anthropic's name their version."""
+    is_anthropic = incoming.only(b"anthropic-version") is not None
+    return Dialect.ANTHROPIC_MESSAGES if is_anthropic else Dialect.OPENAI_CHAT
+
+
 class DoorEndpoint(ABC):
     """An ASGI application for one method of one path: authentication comes before anything of the body is read."""
+
+    dialect: Dialect | None = None
+    """None where several APIs share the path."""
 
     def __init__(self, method: str, keyring: Keyring) -> None:
         self._method = method
@@ -48,7 +62,7 @@ class DoorEndpoint(ABC):
         """Answer an authenticated call. Raises `Refused` to say no."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = Call(scope, receive, send)
+        call = Call(scope, receive, send, self.dialect)
         try:
             if scope["method"] != self._method:
                 raise refusals.wrong_method(self._method)
@@ -63,7 +77,10 @@ class DoorEndpoint(ABC):
             await _refuse(call, Refused(_BUG, close=True))
 
     def _authenticated(self, call: Call) -> str:
-        tenant = self._keyring.tenant(call.incoming.only(b"authorization"))
+        key = call.incoming.only(b"x-api-key")
+        tenant = (
+            self._keyring.tenant(call.incoming.only(b"authorization")) if key is None else self._keyring.tenant_of(key)
+        )
         if tenant is None:
             raise refusals.unauthorized()
         return tenant
@@ -73,10 +90,11 @@ async def give(call: Call, reply: Reply) -> None:
     """Answer with an outcome: its status, its exact bytes, and what is known of how it came about."""
     call.began = True
     REPLY_DELIVERIES.inc(Door("http", call.tenant))
-    await http.respond(call.send, reply.status, reply.body, [("x-request-id", call.request_id), *reply.http_headers])
+    told = [*http.naming(call.request_id, call.dialect), *reply.http_headers]
+    await http.respond(call.send, reply.status, reply.body, told)
 
 
 async def _refuse(call: Call, refused: Refused) -> None:
     REQUESTS_REFUSED.inc(Refusal("http", call.tenant, refused.error.code or ""))
     if not call.began:
-        await http.refuse(call.send, refused, call.request_id or refusals.new_call_id())
+        await http.refuse(call.send, refused, call.request_id or refusals.new_call_id(), call.dialect)

@@ -11,7 +11,7 @@ from allweather.ingest import http, refusals
 from allweather.ingest.acceptance import Acceptance
 from allweather.ingest.cancellation import cancelled
 from allweather.ingest.doors.call import Call, DoorEndpoint
-from allweather.ingest.doors.chat import read_json
+from allweather.ingest.doors.conversing import read_json
 from allweather.ingest.keys import Keyring
 from allweather.ingest.minting import uuid7
 from allweather.ingest.status import Status

@@ -9,6 +9,7 @@ from allweather.ingest import http, refusals, sse
 from allweather.ingest.deltas import Delta
 from allweather.ingest.doors.call import Call, give
 from allweather.ingest.doors.waiting import noticing_departure
+from allweather.ingest.forms.form import Form
 from allweather.ingest.http import CallerGone
 from allweather.ingest.replies import Reply
 from allweather.ingest.stream import Stream
@@ -37,13 +38,14 @@ class Streamed:
         patience: Patience,
         limit: float,
         *,
-        include_usage: bool,
+        form: Form,
         failpoints: Failpoints = OFF,
     ) -> None:
         self._call = call
         self._waiter = waiter
         self._patience = patience
-        self._stream = Stream(call.request_id, include_usage=include_usage, failpoints=failpoints)
+        self._form = form
+        self._stream = Stream(call.request_id, form, failpoints)
         self._now = asyncio.get_running_loop().time
         self._until = self._now() + limit
         self._silent_since = self._now()
@@ -78,7 +80,7 @@ class Streamed:
     async def _silence(self) -> None:
         """Nothing came for a while: say that the connection lives, or give up."""
         if self._now() < self._until:
-            await self._send(sse.KEEP_ALIVE)
+            await self._send(self._form.keep_alive)
         elif self._stream.awaits_the_rest:
             await self._send(self._stream.rest_is_missing())
         else:
@@ -101,6 +103,6 @@ class Streamed:
         if not self._begun:
             self._call.began = self._begun = True
             told = [("content-type", sse.CONTENT_TYPE), ("cache-control", "no-cache"), ("x-accel-buffering", "no")]
-            await http.begin(self._call.send, 200, [*told, ("x-request-id", self._call.request_id)])
+            await http.begin(self._call.send, 200, [*told, *http.naming(self._call.request_id, self._call.dialect)])
         self._silent_since = self._now()
         await self._call.send({"type": "http.response.body", "body": part, "more_body": True})
