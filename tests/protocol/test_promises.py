@@ -14,6 +14,7 @@ LIFE = (
     "record: cancelled",
     "record: cleared again",
     "record: conflicted",
+    "record: delta",
     "record: dispatched again",
     "record: expired",
     "record: parked again",
@@ -22,6 +23,7 @@ LIFE = (
     "record: submitted again",
     "outcome: answered",
     "outcome: cancelled",
+    "outcome: dead_lettered",
     "outcome: denied",
     "outcome: expired",
     "outcome: invalid",
@@ -29,8 +31,20 @@ LIFE = (
     "outcome: refused",
     "outcome: too_long",
 )
+TOLD = (
+    "asked again",
+    "http: 422",
+    "http: 429",
+    "http: 503",
+    "http: 504",
+    "http: answered",
+    "http: broken off",
+    "stream: complete",
+    "stream: typed error",
+)
 WEATHER = (
     "asked to stop",
+    "black hole",
     "clock set",
     "commit refused",
     "crash after a call",
@@ -38,6 +52,8 @@ WEATHER = (
     "crash with a call under way",
     "cut after the effect",
     "cut before the effect",
+    "cut off",
+    "fleet back",
     "fleet gone",
     "kafka away",
     "late arrival",
@@ -66,7 +82,7 @@ def test_no_schedule_breaks_a_promise(tally: Tally):
     assert [(report.seed, *map(str, report.violations)) for report in tally.failed] == []
 
 
-@pytest.mark.parametrize("what", [*LIFE, *WEATHER])
+@pytest.mark.parametrize("what", [*LIFE, *TOLD, *WEATHER])
 def test_the_schedules_have_seen(tally: Tally, what: str):
     """A simulator that has stopped to cause something proves nothing about it."""
     assert tally.seen[what] > 0

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 from simulator.chance import Chance
+from simulator.front import Exchange, Front
 from simulator.groups import SESSION_S
 from simulator.kafka import Kafka, SimBroker
 from simulator.loop import Process, SimLoop
 from simulator.net import Net, Server
 from simulator.postgres import Postgres, Transaction
 from simulator.topics import Topics
+from starlette.types import Receive, Scope, Send
 
 from allweather.messaging import Message, PublishTimeout, TransientError
 from allweather.messaging.ports import CommitRefused, Committed, MembershipLost, Subscription
@@ -156,7 +158,58 @@ def test_a_server_that_is_away_answers_that_the_connection_broke(bench: Bench):
     assert isinstance(seen[0], OSError)
 
 
+def test_a_process_that_is_cut_off_from_a_server_is_alone_in_that(bench: Bench):
+    server, seen = Server("s", OSError), list[Any]()
+    server.cut_off.add("one")
+    for name in ("one", "two"):
+        bench.process(name).spawn(noting(seen, lambda: bench.net.call(server, lambda: 1)))
+    bench.run()
+
+    assert sorted(map(str, seen)) == ["", "1"]
+    assert server.troubled
+
+
 # Kafka
+
+
+def test_a_member_that_is_cut_off_loses_its_partitions_and_hears_of_it_when_it_is_back(bench: Bench):
+    lost, heir, members, seen = bench.process("lost"), bench.process("heir"), list[Any](), list[Any]()
+    other = Partitions()
+    joining(bench, lost, Partitions(), members)
+    joining(bench, heir, other, [])
+    bench.run(5)
+    bench.kafka.server.cut_off.add("lost")
+    bench.kafka.lost_sight_of(lost)
+    bench.run(SESSION_S + 5)
+    lost.spawn(noting(seen, lambda: members[0].poll(timeout=1, max_records=5)))
+    bench.run(5)
+    before = list(seen)
+    bench.kafka.server.cut_off.clear()
+    bench.run(10)
+
+    assert other.assignments[-1] == {0, 1}
+    assert before == []
+    assert isinstance(seen[0], MembershipLost)
+
+
+def test_a_reader_without_a_group_sees_what_comes_after_its_place(bench: Bench):
+    seen, process = list[Any](), bench.process()
+    topics, at = bench.kafka.topics, TopicPartition(TOPIC, 1)
+    topics.append(Message(TOPIC, b"before", partition=1), "x")
+
+    async def read() -> list[bytes | None]:
+        broker = bench.broker(process)
+        reader = await broker.reader()
+        await reader.assign(await broker.end_offsets([at]))
+        return [record.value for record in await reader.poll(timeout=1, max_records=5)]
+
+    process.spawn(noting(seen, read))
+    bench.run(10)
+    topics.append(Message(TOPIC, b"after", partition=1), "x")
+    topics.append(Message(TOPIC, b"elsewhere", partition=0), "x")
+    bench.run(10)
+
+    assert seen == [[b"after"]]
 
 
 def test_partitions_are_shared_and_a_dead_member_s_are_taken_over_when_its_session_ends(bench: Bench):
@@ -226,6 +279,34 @@ def test_what_was_published_while_the_cluster_was_away_may_arrive_or_not_but_is_
     bench.run(60)
 
     assert isinstance(seen[0], PublishTimeout)
+
+
+# HTTP
+
+
+async def slow_app(_scope: Scope, receive: Receive, send: Send) -> None:
+    asked = await receive()
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": asked["body"], "more_body": True})
+    await asyncio.sleep(30)
+    await send({"type": "http.response.body", "body": b", answered"})
+
+
+def test_a_connection_breaks_when_its_door_dies(bench: Bench):
+    front, process = Front(bench.net), bench.process()
+    asked, cut, late = (Exchange("/", {}, b"asked") for _ in range(3))
+    front.opens("door", process, slow_app)
+    front.ask("door", asked)
+    bench.run(40)
+    front.ask("door", cut)
+    bench.run(10)
+    bench.crash(process)
+    front.lost(process)
+    bench.run(40)
+
+    assert (asked.whole, asked.broken, asked.received) == (True, False, b"asked, answered")
+    assert (cut.whole, cut.broken, cut.received) == (False, True, b"asked")
+    assert not front.ask("door", late)
 
 
 # Postgres

@@ -1,7 +1,10 @@
 """What a schedule has seen of the life cycle, so that many of them show what they have not."""
 
 from collections import Counter
+from collections.abc import Iterable
 
+from simulator.callers import Shown, Visit
+from simulator.front import Exchange
 from simulator.tables import Tables
 from simulator.topics import Topics
 
@@ -23,6 +26,19 @@ def count(topics: Topics, tables: Tables, seen: Counter[str]) -> None:
             event = record.text(headers.CE_ID) or ""
             seen[f"record: {kind(record)}{' again' if event in known else ''}"] += 1
             known.add(event)
+
+
+def count_told(asked: Iterable[tuple[Visit, Exchange]], seen: Counter[str]) -> None:
+    """Add what every HTTP caller was told."""
+    for visit, exchange in asked:
+        if not exchange.whole:
+            seen["http: broken off"] += 1
+        elif exchange.status != 200:
+            seen[f"http: {exchange.status}"] += 1
+        elif visit.streams:
+            seen[f"stream: {'complete' if Shown(exchange).complete else 'typed error'}"] += 1
+        else:
+            seen["http: answered"] += 1
 
 
 def kind(record: Record) -> str:

@@ -208,6 +208,7 @@ class World:
         )
         violations = [*self.witness.violations, *promises.broken(evidence), *self._stuck(), *self._bugs()]
         coverage.count(self.topics, self.tables, self.net.seen)
+        coverage.count_told(evidence.asked, self.net.seen)
         return Report(self.seed, violations, self.net.seen, self.net.trace or (), self.loop.turns, self.loop.time())
 
     def _stuck(self) -> list[Violation]:
