@@ -59,6 +59,7 @@ OUTAGE: Final = Climate(
     aim="router",
     outage=(0.3, 0.9),
     deadlines_s=((6, 0.4), (15, 0.3), (60, 0.3)),
+    requests=((1, 0.5), (2, 0.25), (3, 0.15), (6, 0.1)),
     troubles={"membership lost": 0.3, "postgres away": 0.2, "kafka away": 0.1, "clock set": 0.2, "cut off": 0.1},
 )
 """Everybody waits, is let go or expires, while routers die."""
