@@ -104,7 +104,8 @@ class Lab:
 
     async def takeover(self, since_ms: int, within: float = 120.0) -> float:
         """Seconds from `since_ms` until everything that was sent before has its outcome."""
-        sent = {s.request_id for s in self.stage.journal.submissions.values() if s.at_ms <= since_ms}
+        submissions = self.stage.journal.submissions.values()
+        sent = {s.request_id for s in submissions if s.at_ms <= since_ms and s.state != "refused"}
         left = await self.until_settled(sent, within)
         self.figures.require(f"{len(left)} requests sent before a fault are settled within {within:g} s", kept=not left)
         return (now_ms() - since_ms) / 1000
