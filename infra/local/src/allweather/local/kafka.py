@@ -81,7 +81,7 @@ class Cluster:
             f"-Xms{heap_mb}m",
             f"-Xmx{heap_mb}m",
             "-XX:+UseSerialGC",  # small heap, few cores
-            "-XX:TieredStopAtLevel=1",  # starts in half the time; a benchmark runs long enough for neither to matter
+            "-XX:TieredStopAtLevel=1",  # starts in half the time; compiling further costs more in minutes than it gains
             "-XX:+ExitOnOutOfMemoryError",
             "--sun-misc-unsafe-memory-access=allow",
             f"-Dlog4j2.configurationFile={_LOG4J}",
@@ -119,6 +119,9 @@ _COMMON = {
     # A broker that was killed comes back as soon as its old session has ended: quickly.
     "broker.session.timeout.ms": 3000,
     "broker.heartbeat.interval.ms": 500,
+    # For a machine of a few cores: with the usual eleven, each request wakes threads that find nothing to do.
+    "num.network.threads": 1,
+    "num.io.threads": 2,
     "message.max.bytes": LARGEST_MESSAGE,
     "replica.fetch.max.bytes": LARGEST_MESSAGE,
     # Few partitions of the broker's own topics: each costs files, memory and start-up time.
