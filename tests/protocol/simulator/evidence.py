@@ -76,7 +76,9 @@ class Evidence:
     disturbed: Sequence[tuple[float, Process]]
     """When which process was killed or stopped."""
     waits: Sequence[tuple[Record, int]]
-    """How long dispatches waited to be taken up, where nothing but a vendor can be the reason."""
+    """How many milliseconds each dispatch waited to be taken up."""
+    steady: bool
+    """Whether nobody but vendors had an excuse to be late."""
     redis_troubled: bool
     """Whether claims may have been lost."""
     calm_ms: int

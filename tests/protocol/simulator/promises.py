@@ -13,7 +13,7 @@ from simulator.witness import Violation
 
 from allweather.contracts import headers, ids, topics
 from allweather.contracts.records import EventType
-from allweather.contracts.slip import Priority
+from allweather.contracts.slip import Priority, Slip
 from allweather.provider_worker.admission import MAX_QUEUE_AGE_MS
 from allweather.router.routing import ATTEMPTS_A_GROUP, ATTEMPTS_AN_EPISODE
 from allweather.router.steps import OUTCOME, OUTCOME_POSITION
@@ -21,6 +21,9 @@ from allweather.router.steps import OUTCOME, OUTCOME_POSITION
 SETTLE_GRACE_MS: Final = 60_000
 """After the last fault: a session (15 s) and a lease (15 s) lapse one after the other, a fleet is missed (10 s), and
 what waited is let go."""
+
+PROMPT_MS: Final = 5_000
+"""After the deadline, when nothing is the matter."""
 
 Breaches = Iterator[str]
 ATTEMPTS: Final = ATTEMPTS_AN_EPISODE, ATTEMPTS_A_GROUP
@@ -33,11 +36,15 @@ def every_submission_is_answered(e: Evidence) -> Breaches:
         outcome, verdict = e.outcomes.get(request), e.verdicts.get(request)
         if outcome is None or verdict is None:
             yield f"{request} was accepted and has no outcome"
-        elif outcome.at_ms > max(verdict.deadline_ms, e.calm_ms) + SETTLE_GRACE_MS:
+        elif outcome.at_ms > (verdict.deadline_ms + PROMPT_MS if e.steady else _latest_ms(verdict, e)):
             yield f"{request} was settled {outcome.at_ms - verdict.deadline_ms} ms after its deadline"
     for s in e.submissions:
         if s.request_id in e.outcomes and not answers(s, e.replies.get(s.request_id, ())):
             yield f"{s.request_id} has an outcome, and {s.correlation.decode()} was not told"
+
+
+def _latest_ms(verdict: Slip, e: Evidence) -> int:
+    return max(verdict.deadline_ms, e.calm_ms) + SETTLE_GRACE_MS
 
 
 def the_outcome_is_decided_once(e: Evidence) -> Breaches:
@@ -138,7 +145,7 @@ def _called_twice(e: Evidence) -> Breaches:
 def a_full_deployment_holds_up_nobody(e: Evidence) -> Breaches:
     """R6: with everything else in order, each dispatch is taken up at once, to be called or sent back."""
     for record, waited_ms in e.waits:
-        if waited_ms > MAX_QUEUE_AGE_MS[Priority.INTERACTIVE]:
+        if e.steady and waited_ms > MAX_QUEUE_AGE_MS[Priority.INTERACTIVE]:
             yield f"{subject(record)}: attempt {told(record).step.n} waited {waited_ms} ms for a place at its worker"
 
 

@@ -202,7 +202,8 @@ class World:
             visits=self.visits,
             configuration=self.configuration,
             disturbed=self.supervisor.disturbed,
-            waits=self.witness.waits if self.climate is STEADY else (),
+            waits=self.witness.waits,
+            steady=self.climate is STEADY,
             redis_troubled=self.redis.server.troubled,
             calm_ms=self.calm_ms,
         )
