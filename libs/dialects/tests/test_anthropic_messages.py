@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from allweather.contracts.conversation import (
+    REDACTED,
     Document,
     Image,
     JsonFormat,
@@ -86,7 +87,7 @@ def test_a_conversation_with_tools_is_read():
             Document(url="https://a.b", name="a"),
         ),
         ({"type": "thinking", "thinking": "hm", "signature": "sig"}, Reasoning("hm", "sig", OWN)),
-        ({"type": "redacted_thinking", "data": "xyz"}, Reasoning("", "xyz", OWN)),
+        ({"type": "redacted_thinking", "data": "xyz"}, Reasoning("", "xyz", OWN, REDACTED)),
         ({"type": "redacted_thinking", "data": seal(GEMINI)}, GEMINI),
         ({"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}, Text("a", "5m")),
     ],

@@ -5,18 +5,21 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-import pytest
-
 from allweather.contracts.records import Delta
 from allweather.messaging.testing import eventually
-from allweather.provider_worker.chat import Head, has_content
 from allweather.provider_worker.deltas import DeltasLost, DeltaStream
-from allweather.provider_worker.wire import Chunk
 
-HEAD = Head("msg_1", "gpt-5.2", 1_795_000_000)
-ROLE = HEAD.chunk({"role": "assistant", "content": ""})
-END = HEAD.chunk({}, "stop")
-USAGE: Chunk = HEAD.chunk({}) | {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
+Chunk = tuple[str, bool]
+"""A payload, and whether there is content in it."""
+
+
+def chunk(delta: dict[str, str], finish_reason: str | None = None) -> Chunk:
+    payload = {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
+    return json.dumps(payload), "role" not in delta and bool(delta)
+
+
+ROLE = chunk({"role": "assistant", "content": ""})
+END = chunk({}, "stop")
 
 
 class Caller:
@@ -40,12 +43,12 @@ class Caller:
 
 
 def said(text: str) -> Chunk:
-    return HEAD.chunk({"content": text})
+    return chunk({"content": text})
 
 
 def add(stream: DeltaStream, *chunks: Chunk) -> None:
-    for chunk in chunks:
-        stream.add(chunk, has_content(chunk))
+    for payload, has_content in chunks:
+        stream.add(payload, has_content)
 
 
 def texts(deltas: Sequence[Delta]) -> list[str]:
@@ -55,7 +58,7 @@ def texts(deltas: Sequence[Delta]) -> list[str]:
 
 async def test_role_alone_is_held_back() -> None:
     caller = Caller()
-    stream = DeltaStream(caller, "c1", include_usage=False)
+    stream = DeltaStream(caller, "c1")
 
     add(stream, ROLE)
     await stream.abandon()
@@ -68,7 +71,7 @@ async def test_role_alone_is_held_back() -> None:
 async def test_first_content_leaves_at_once_with_what_was_held() -> None:
     """Nobody has to wait for a timer to see the first words."""
     caller = Caller()
-    stream = DeltaStream(caller, "c1", include_usage=False)
+    stream = DeltaStream(caller, "c1")
 
     add(stream, ROLE, said("It "))
 
@@ -80,7 +83,7 @@ async def test_first_content_leaves_at_once_with_what_was_held() -> None:
 
 async def test_further_content_is_gathered() -> None:
     caller = Caller()
-    stream = DeltaStream(caller, "c1", include_usage=False)
+    stream = DeltaStream(caller, "c1")
 
     add(stream, said("It "), said("leaks"), said("."))
 
@@ -91,7 +94,7 @@ async def test_further_content_is_gathered() -> None:
 
 async def test_finished_stream_has_left_completely_and_in_order() -> None:
     caller = Caller()
-    stream = DeltaStream(caller, "c1", include_usage=False)
+    stream = DeltaStream(caller, "c1")
     for word in ("It ", "leaks", " since ", "Monday"):
         add(stream, said(word))
         await eventually(lambda: True)
@@ -107,7 +110,7 @@ async def test_finished_stream_has_left_completely_and_in_order() -> None:
 
 async def test_abandoned_stream_does_not_show_what_was_held() -> None:
     caller = Caller()
-    stream = DeltaStream(caller, "c1", include_usage=False)
+    stream = DeltaStream(caller, "c1")
 
     add(stream, said("It "), said("leaks"))
     await stream.abandon()
@@ -116,26 +119,9 @@ async def test_abandoned_stream_does_not_show_what_was_held() -> None:
     assert stream.count == 1
 
 
-@pytest.mark.parametrize("include_usage", [False, True])
-async def test_usage_is_shown_to_those_who_asked(include_usage: bool) -> None:
-    """As OpenAI does: at the end, and as null everywhere else."""
-    caller = Caller()
-    stream = DeltaStream(caller, "c1", include_usage=include_usage)
-
-    add(stream, said("It"), END, USAGE)
-    await stream.finish()
-
-    events = [json.loads(event) for delta in caller.deltas for event in delta.events]
-    if include_usage:
-        assert [event["usage"] for event in events] == [None, None, USAGE["usage"]]
-    else:
-        assert len(events) == 2
-        assert not any("usage" in event for event in events)
-
-
 async def test_lost_deltas_end_the_stream_and_say_so() -> None:
     """The call goes on, for the sake of its answer."""
-    stream = DeltaStream(Caller(away=True), "c1", include_usage=False)
+    stream = DeltaStream(Caller(away=True), "c1")
 
     add(stream, said("It "))
     await eventually(lambda: stream.lost)
@@ -148,7 +134,7 @@ async def test_lost_deltas_end_the_stream_and_say_so() -> None:
 
 async def test_cancelled_call_leaves_nothing_behind() -> None:
     """No timer and no task of its own."""
-    stream = DeltaStream(Caller(), "c1", include_usage=False)
+    stream = DeltaStream(Caller(), "c1")
     add(stream, said("It "), said("leaks"))
     assert len(asyncio.all_tasks()) == 2
 

@@ -1,17 +1,21 @@
 """Calls at a server that does what no vendor should."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
+from allweather.contracts.conversation import Finish
 from allweather.contracts.failures import FailureKind
+from allweather.contracts.slip import Dialect
 from allweather.provider_worker.adapters.http import AiohttpTransport, transport
-from allweather.provider_worker.call import MAX_ANSWER_BYTES, Notes, Patience, VendorCall
+from allweather.provider_worker.call import MAX_ANSWER_BYTES, Call, Notes, Patience, Show, VendorCall
+from allweather.provider_worker.passing import Forwarded
 from allweather.provider_worker.sse import MAX_EVENT_BYTES
 from allweather.provider_worker.vendors import VENDORS
-from allweather.provider_worker.wire import Answer, Failed, Failure, HttpRequest
+from allweather.provider_worker.wire import Answered, Failed, Failure, HttpRequest
 
 PATIENCE = Patience(first_token=1, between_tokens=1, total=3)
 ANSWER = (
@@ -76,10 +80,16 @@ async def vendors() -> AsyncGenerator[AiohttpTransport]:
         yield opened
 
 
-async def called(vendors: AiohttpTransport, port: int, path: str = "/") -> Answer | Failure:
-    call = VendorCall(vendors, VENDORS["openai"], lambda: 0)
+def asked(port: int, path: str = "/", show: Show | None = None) -> Call:
+    """A call of a server that speaks Chat Completions, for a caller who does."""
+    passing = Forwarded(Dialect.OPENAI_CHAT, b"{}", include_usage=False)
+    return Call(HttpRequest(f"http://127.0.0.1:{port}{path}", b"{}"), VENDORS["openai"], passing, show)
+
+
+async def called(vendors: AiohttpTransport, port: int, path: str = "/") -> Answered | Failure:
+    call = VendorCall(vendors, lambda: 0)
     try:
-        return await call.answer(HttpRequest(f"http://127.0.0.1:{port}{path}", b"{}"), PATIENCE, Notes())
+        return await call.answer(asked(port, path), PATIENCE, Notes())
     except Failed as error:
         return error.failure
 
@@ -104,7 +114,7 @@ async def test_connection_is_used_again(vendors: AiohttpTransport) -> None:
     for talk in (saying(response(ANSWER)), late_end):
         async with serving(talk) as server:
             for _ in range(3):
-                assert isinstance(await called(vendors, server.port), Answer)
+                assert isinstance(await called(vendors, server.port), Answered)
 
             assert (server.connections, server.requests) == (1, 3)
 
@@ -178,14 +188,15 @@ async def test_nonsense_instead_of_http_is_unavailable(vendors: AiohttpTransport
 
 
 async def test_answer_that_came_whole_though_a_stream_was_asked_for_is_shown(vendors: AiohttpTransport) -> None:
-    """As one chunk: some servers do not know how to stream."""
-    shown: list[object] = []
-    call = VendorCall(vendors, VENDORS["openai"], lambda: 0)
+    """As a stream of few pieces: some servers do not know how to stream."""
+    shown: list[str] = []
+    call = VendorCall(vendors, lambda: 0)
     async with serving(saying(response(ANSWER))) as server:
-        request = HttpRequest(f"http://127.0.0.1:{server.port}/", b"{}")
+        answered = await call.answer(
+            asked(server.port, show=lambda payload, _: shown.append(payload)), PATIENCE, Notes()
+        )
 
-        answer = await call.answer(request, PATIENCE, Notes(), lambda chunk, _: shown.append(chunk["choices"]))
-
-    assert answer.finish_reason == "stop"
-    delta = {"role": "assistant", "content": "It leaks."}
-    assert shown == [[{"index": 0, "delta": delta, "finish_reason": "stop"}]]
+    deltas = [choice["delta"] for payload in shown for choice in json.loads(payload)["choices"]]
+    assert answered.answer.finish is Finish.STOP
+    assert answered.rendered == ANSWER
+    assert deltas == [{"role": "assistant", "content": ""}, {"content": "It leaks."}, {}]

@@ -13,21 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from allweather.contracts.answers import Answer, Assembly, Unfinished
 from allweather.contracts.config import Configuration
-from allweather.contracts.slip import Capability
-from allweather.provider_worker.assembly import Assembler
+from allweather.contracts.conversation import Conversation
+from allweather.contracts.failures import FailureKind
+from allweather.contracts.slip import Capability, Dialect, Parameter
+from allweather.dialects.invalid import Invalid
+from allweather.dialects.registry import DIALECTS
+from allweather.provider_worker.parameters import declared
+from allweather.provider_worker.reading import cut_off
 from allweather.provider_worker.sse import EventParser
 from allweather.provider_worker.vendors import VENDORS
-from allweather.provider_worker.wire import (
-    Answer,
-    Chunk,
-    Failed,
-    Failure,
-    HttpRequest,
-    HttpResponse,
-    Target,
-    Translator,
-)
+from allweather.provider_worker.wire import Failed, Failure, Format, HttpRequest, HttpResponse, Target, Translator
 
 RECORDINGS = Path(__file__).parent / "recordings"
 ENDPOINTS = {
@@ -39,6 +36,12 @@ ENDPOINTS = {
 }
 NOW_MS = 1_795_000_001_000
 Recording = dict[str, Any]
+
+OF_PARAMETERS = {
+    *("choices", "format", "frequency_penalty", "logit_bias", "logprobs", "presence_penalty", "temperature"),
+    *("top_k", "top_p", "verbosity"),
+}
+"""Fields of a conversation of which parameters speak, one or more."""
 
 MEMBERS = (
     *("error", "type", "code", "details", "choices", "message", "content", "delta", "index", "finish_reason", "usage"),
@@ -61,10 +64,11 @@ def load_recording(vendor: str, name: str) -> Recording:
     return json.loads((RECORDINGS / vendor / f"{name}.json").read_text())
 
 
-def target(configuration: Configuration, api: str) -> Target:
-    """The first deployment of the vendor, as the catalogue has it."""
-    deployment = next(d for d in configuration.deployments if configuration.vendor(d.vendor).api == api)
-    return Target(deployment, ENDPOINTS[api], "care")
+def target(configuration: Configuration, wanted: str) -> Target:
+    """The deployment of that id, or the first one of that vendor, as the catalogue has it."""
+    apis = {d.id: configuration.vendor(d.vendor).api for d in configuration.deployments}
+    deployment = next(d for d in configuration.deployments if wanted in (d.id, apis[d.id]))
+    return Target(deployment, ENDPOINTS[apis[deployment.id]], "care")
 
 
 def body_of(response: Recording) -> bytes:
@@ -79,40 +83,52 @@ def pieces(body: bytes, cuts: list[int]) -> Iterator[bytes]:
     return (body[start:end] for start, end in pairwise(edges))
 
 
-def outcome(translator: Translator, response: Recording, cuts: list[int]) -> Answer | Failure:
+def dialect_of(recording: Recording) -> Dialect:
+    """What the caller of a recording speaks."""
+    return Dialect(recording.get("dialect", Dialect.OPENAI_CHAT))
+
+
+def format_of(vendor: str, recording: Recording) -> Format:
+    """The form in which the vendor answers a caller of the recording's dialect."""
+    return VENDORS[vendor].natives.get(dialect_of(recording)) or VENDORS[vendor]
+
+
+def outcome(spoken: Format, response: Recording, cuts: list[int]) -> Answer | Failure:
     """What the response means, however its bytes are cut."""
     try:
         if "stream" not in response:
-            return translator.answer(HttpResponse(response["status"], response["headers"], body_of(response), NOW_MS))
-        return assembled(translator, response, cuts)
+            return spoken.answer(HttpResponse(response["status"], response["headers"], body_of(response), NOW_MS))
+        return assembled(spoken, response, cuts)
     except Failed as error:
         return error.failure
 
 
-def assembled(translator: Translator, response: Recording, cuts: list[int]) -> Answer:
-    parser, reader, assembler = EventParser(), translator.stream(NOW_MS), Assembler()
+def assembled(spoken: Format, response: Recording, cuts: list[int]) -> Answer:
+    parser, reader, assembly = EventParser(), spoken.stream(NOW_MS), Assembly()
     for piece in pieces(body_of(response), cuts):
         for event in parser.feed(piece):
-            for chunk in reader.read(event):
-                assembler.add(chunk)
-    if not assembler.finished and parser.stray:
-        translator.answer(HttpResponse(200, response["headers"], bytes(parser.stray), NOW_MS))
-    return assembler.answer()
+            for said in reader.read(event):
+                assembly.add(said)
+    if not assembly.finished and parser.stray:
+        spoken.answer(HttpResponse(200, response["headers"], bytes(parser.stray), NOW_MS))
+    try:
+        return assembly.answer()
+    except Unfinished:
+        raise cut_off() from None
 
 
-def plain(answered: Answer) -> dict[str, Any]:
+def plain(answer: Answer) -> dict[str, Any]:
     """The parts of an answer that recordings speak about."""
-    completion = json.loads(answered.rendered)
-    assert completion["object"] == "chat.completion"
-    message = completion["choices"][0].get("message", {})
-    optional = {name: message[name] for name in ("refusal", "tool_calls", "reasoning") if message.get(name)}
+    completion = json.loads(DIALECTS[Dialect.OPENAI_CHAT].render(answer, b"{}"))
+    message = completion["choices"][0]["message"]
+    names = ("refusal", "tool_calls", "reasoning")
     return {
         "content": message.get("content"),
-        "finish_reason": answered.finish_reason,
-        "served_model": answered.served_model,
-        "refused": answered.refused,
-        "usage": answered.usage and answered.usage.model_dump(),
-        **optional,
+        "finish_reason": answer.finish,
+        "served_model": answer.model or None,
+        "refused": answer.finish.is_refusal,
+        "usage": answer.usage and answer.usage.model_dump(),
+        **{name: message[name] for name in names if message.get(name)},
     }
 
 
@@ -130,7 +146,7 @@ def test_every_vendor_has_recordings(vendor: str) -> None:
 def test_request_is_what_the_vendor_expects(vendor: str, name: str, configuration: Configuration) -> None:
     recording = load_recording(vendor, name)
 
-    sent = sent_for(VENDORS[vendor], recording, target(configuration, vendor))
+    sent = sent_for(VENDORS[vendor], recording, target(configuration, recording.get("deployment", vendor)))
 
     if isinstance(sent, Failure):
         assert "request" not in recording, sent
@@ -142,10 +158,19 @@ def test_request_is_what_the_vendor_expects(vendor: str, name: str, configuratio
 
 
 def sent_for(translator: Translator, recording: Recording, to: Target) -> HttpRequest | Failure:
+    """The request as the worker makes it: forwarded where the vendor speaks the dialect, else translated."""
+    body, stream = json.dumps(recording["body"]).encode(), recording["stream"]
+    native = translator.natives.get(dialect_of(recording))
+    if native is not None:
+        return native.forward(body, to, stream=stream)
     try:
-        return translator.request(recording["body"], to, stream=recording["stream"])
-    except Failed as error:
-        return error.failure
+        conversation = DIALECTS[dialect_of(recording)].read(body)
+    except Invalid as fault:
+        return Failure(FailureKind.INVALID, fault.reason, fault.code)
+    lacking = translator.unsupported(conversation, to.deployment)
+    if lacking is not None:
+        return Failure(FailureKind.UNSUPPORTED, lacking)
+    return translator.request(conversation, to, stream=stream)
 
 
 @pytest.mark.parametrize(("vendor", "name"), recordings())
@@ -154,7 +179,7 @@ def test_response_means_what_was_recorded(vendor: str, name: str) -> None:
     if "response" not in recording:
         return  # refused before it was sent: the request's test says how
 
-    found = outcome(VENDORS[vendor], recording["response"], [])
+    found = outcome(format_of(vendor, recording), recording["response"], [])
 
     if isinstance(found, Failure):
         assert_failure(found, recording["expected"].get("failure", {"kind": "an answer"}))
@@ -168,10 +193,11 @@ def test_response_means_what_was_recorded(vendor: str, name: str) -> None:
 @given(data=st.data())
 def test_stream_means_the_same_however_it_is_cut(vendor: str, name: str, data: st.DataObject) -> None:
     """Pieces of a body end anywhere: in an event, in a line end, in a character."""
-    response = load_recording(vendor, name)["response"]
+    recording = load_recording(vendor, name)
+    response, spoken = recording["response"], format_of(vendor, recording)
     cuts = data.draw(st.lists(st.integers(0, len(body_of(response))), max_size=12))
 
-    assert outcome(VENDORS[vendor], response, cuts) == outcome(VENDORS[vendor], response, [])
+    assert outcome(spoken, response, cuts) == outcome(spoken, response, [])
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -205,18 +231,21 @@ def test_deployments_declare_what_their_translator_can_do(configuration: Configu
     assert declared == {api: set(translator.capabilities) for api, translator in VENDORS.items()}
 
 
-def test_client_written_chunks_have_the_dialects_shape() -> None:
-    """What Anthropic and Vertex stream is rendered as chunks that name id, model and one choice."""
-    for vendor in ("anthropic", "vertex"):
-        parser, reader = EventParser(), VENDORS[vendor].stream(NOW_MS)
-        response = load_recording(vendor, "stream")["response"]
-        chunks: list[Chunk] = [c for event in parser.feed(body_of(response)) for c in reader.read(event)]
+def test_vendors_declare_what_their_translator_can_say(configuration: Configuration) -> None:
+    """The router judges by the catalogue, so it has to be what the worker does."""
+    for vendor in configuration.vendors:
+        translator = VENDORS[vendor.api]
 
-        assert chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
-        assert all(chunk["object"] == "chat.completion.chunk" and chunk["id"] and chunk["model"] for chunk in chunks)
-        assert [c["choices"][0]["finish_reason"] for c in chunks[:-1]] == [None, None, None, None, "stop"]
-        assert chunks[-1]["choices"] == []
-        assert chunks[-1]["usage"]["total_tokens"] == 30
+        assert set(vendor.dialects) == set(translator.natives)
+        assert frozenset(vendor.parameters or ()) == declared(translator.parameters)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_every_part_of_a_conversation_has_a_row(vendor: str) -> None:
+    """Nothing that a conversation can hold is lost unsaid."""
+    fields = set(Conversation.__struct_fields__) - OF_PARAMETERS
+
+    assert sorted({*fields, *Parameter} - set(VENDORS[vendor].parameters)) == []
 
 
 def assert_failure(found: Failure, expected: dict[str, Any]) -> None:

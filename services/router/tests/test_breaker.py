@@ -66,7 +66,7 @@ def test_a_deployment_that_is_always_slow_is_not_ill():
     assert state.status == "closed"
 
 
-@pytest.mark.parametrize("kind", [LIMITED, FailureKind.NOT_CALLED, FailureKind.WORKER_LOST])
+@pytest.mark.parametrize("kind", [LIMITED, FailureKind.NOT_CALLED, FailureKind.WORKER_LOST, FailureKind.UNSUPPORTED])
 def test_what_says_nothing_of_the_deployment_never_opens_it(kind: FailureKind):
     assert after(breaker.new("x"), calls(*[kind] * 50)) == breaker.new("x")
 

@@ -10,7 +10,7 @@ from allweather.contracts import ids
 from allweather.contracts.config import Configuration
 from allweather.contracts.failures import FailureKind, OutcomeKind
 from allweather.contracts.records import AttemptResult, Dispatch, Ended, Parked, Released, Settled
-from allweather.contracts.slip import Attempt, Needs, Priority, ReplyAddress, Slip, Usage, Verdict
+from allweather.contracts.slip import Attempt, Dialect, Needs, Parameter, Priority, ReplyAddress, Slip, Usage, Verdict
 from allweather.router import lifecycle, routing
 from allweather.router.events import Cause, Cleared, Event, Occurrence
 from allweather.router.health import Condition
@@ -283,6 +283,45 @@ def test_what_can_never_be_served_is_said_at_once(changes: dict[str, Any], kind:
 
     assert outcome(step)[:2] == (kind, status)
     assert outcome(step)[2]["error"]["code"] == code
+
+
+def test_a_candidate_that_cannot_do_it_leads_to_the_next_one_and_to_invalid_when_none_can():
+    """The end names the vendor's sentence, and the deployments of other routes that could be asked."""
+    able = deployment("delta/four")
+    known = configuration(*CONFIG.deployments, able)
+    config = Configuration(
+        vendors=known.vendors, deployments=known.deployments, routes=CONFIG.routes, tenants=CONFIG.tenants
+    )
+    now = situation(config=config)
+
+    step = advance(happened(a_slip(), result(FailureKind.UNSUPPORTED)), now)
+    assert dispatch(step).deployment == "beta/two"
+    step = advance(happened(step.slip, result(FailureKind.UNSUPPORTED, "beta/two", 2)), now)
+    assert dispatch(step).deployment == "gamma/three"
+    step = advance(
+        happened(step.slip, result(FailureKind.UNSUPPORTED, "gamma/three", 3, message="It has no stop.")), now
+    )
+
+    kind, status, body = outcome(step)
+    assert (kind, status, body["error"]["code"]) == (OutcomeKind.INVALID, 400, "unsupported_parameter")
+    assert body["error"]["message"].endswith("These could: delta/four. It has no stop.")
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_what_no_candidate_can_say_names_the_field_in_the_caller_s_words(dialect: Dialect):
+    vendors = tuple(vendor.model_copy(update={"parameters": ()}) for vendor in CONFIG.vendors)
+    config = Configuration(
+        vendors=vendors, deployments=CONFIG.deployments, routes=CONFIG.routes, tenants=CONFIG.tenants
+    )
+    now = situation(config=config)
+    needs = Needs(parameters={Parameter.STOP: "stop_sequences"})
+
+    kind, status, body = outcome(advance(happened(a_slip(needs=needs, dialect=dialect), Cleared()), now))
+
+    assert (kind, status) == (OutcomeKind.INVALID, 400)
+    assert "'stop_sequences'" in body["error"]["message"]
+    assert "No deployment of the catalogue can" in body["error"]["message"]
+    assert "stop_sequences" in (body["error"].get("param"), body["error"].get("details", {}).get("param"))
 
 
 def test_interactive_requests_fail_over_soon_and_bulk_ones_are_more_patient():

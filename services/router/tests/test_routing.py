@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allweather.contracts.config import load
+from allweather.contracts.config import Configuration, load
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.records import RoutingDecision
-from allweather.contracts.slip import Attempt, Capability, Needs, Priority, Slip, Verdict
+from allweather.contracts.slip import Attempt, Capability, Dialect, Needs, Parameter, Priority, Slip, Verdict
 from allweather.router import routing
 from allweather.router.health import Condition
 from allweather.router.testing.health import FixedHealth
@@ -85,6 +85,55 @@ def test_a_candidate_must_be_able_to_do_what_the_request_needs():
 
     assert decision.chosen == "beta/two"
     assert excluded(decision)["alpha/one"] == "capability"
+
+
+def saying(*, alpha: tuple[Parameter, ...] | None, beta: tuple[Parameter, ...] | None = None) -> Configuration:
+    """Two vendors whose formats can say these; beta's callers speak its own dialect."""
+    known = configuration(deployment("alpha/one"), deployment("beta/two"))
+    first, second = known.vendors
+    told = (
+        first.model_copy(update={"parameters": alpha}),
+        second.model_copy(update={"parameters": beta, "dialects": (Dialect.OPENAI_CHAT,)}),
+    )
+    return Configuration(vendors=told, deployments=known.deployments, routes=known.routes, tenants=known.tenants)
+
+
+LOGPROBS = Needs(parameters={Parameter.LOGPROBS: "logprobs"})
+
+
+def test_a_vendor_whose_format_cannot_say_it_is_passed_over():
+    decision = choose(a_slip(needs=LOGPROBS), config=saying(alpha=(Parameter.STOP,)))
+
+    assert decision.chosen == "beta/two"
+    assert excluded(decision)["alpha/one"] == "parameter"
+
+
+def test_a_vendor_that_declares_nothing_is_asked():
+    assert choose(a_slip(needs=LOGPROBS), config=saying(alpha=None)).chosen == "alpha/one"
+
+
+def test_what_only_one_dialect_can_say_goes_to_a_vendor_that_speaks_it():
+    needs = Needs(parameters={Parameter.NATIVE: "web_search_options"})
+
+    assert choose(a_slip(needs=needs), config=saying(alpha=None)).chosen == "beta/two"
+    assert choose(a_slip(needs=needs, dialect=Dialect.ANTHROPIC_MESSAGES), config=saying(alpha=None)).chosen is None
+
+
+def test_a_model_may_refuse_what_its_vendor_can_say():
+    config = configuration(deployment("alpha/one", refuses=(Parameter.LOGPROBS,)), deployment("beta/two"))
+
+    assert choose(a_slip(needs=LOGPROBS), config=config).chosen == "beta/two"
+
+
+def test_a_model_found_unable_is_not_asked_again_in_any_region_or_episode():
+    """The catalogue may not know it: the vendor does."""
+    config = configuration(deployment("alpha/one/us"), deployment("alpha/one/eu"), deployment("beta/two"))
+    slip = a_slip(attempts=(attempt("alpha/one/us", FailureKind.UNSUPPORTED),), episode=2)
+
+    decision = choose(slip, config=config)
+
+    assert decision.chosen == "beta/two"
+    assert excluded(decision) == {"alpha/one/us": "parameter", "alpha/one/eu": "parameter", "beta/two": None}
 
 
 def test_a_window_that_is_too_small_is_passed_over():

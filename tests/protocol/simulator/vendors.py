@@ -127,5 +127,5 @@ class SimAttempts(Attempts):
         def deltas(work: Work, call_id: str) -> KafkaDeltas:
             return KafkaDeltas(self._publisher, clock, work, call_id)
 
-        made = Attempts(vendor, VendorCall(wire, vendor, clock.now_ms), self._configuration, clock, deltas)
+        made = Attempts(vendor, VendorCall(wire, clock.now_ms), self._configuration, clock, deltas)
         return await made.make(work, body, station)

@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from allweather.contracts.model import Model, canonical_json, digest
-from allweather.contracts.slip import Capability, Usage
+from allweather.contracts.slip import Capability, Dialect, Parameter, Usage
 
 
 class InvalidConfiguration(ValueError):
@@ -27,6 +27,10 @@ class Vendor(Model, extra="forbid"):
     """The translator that speaks its wire format, a module of the provider worker."""
     provider_name: str
     """`gen_ai.provider.name` of OpenTelemetry."""
+    dialects: tuple[Dialect, ...] = ()
+    """What callers speak and the vendor speaks too: their own words are passed on."""
+    parameters: tuple[Parameter, ...] | None = None
+    """What its format can say beyond capabilities; None = not declared, its workers find out."""
     simulator_path: str
     """Where the vendor simulator serves it, below its base address. `{region}` is replaced."""
 
@@ -79,6 +83,8 @@ class Deployment(Model, extra="forbid"):
     """Name of the environment variable that holds the key (or the path of a key file)."""
     api_version: str | None = None
     capabilities: tuple[Capability, ...] = ()
+    refuses: tuple[Parameter, ...] = ()
+    """What this model cannot be asked, though its vendor's format can say it."""
     context_tokens: int = Field(gt=0)
     max_output_tokens: int = Field(gt=0)
     price: Price

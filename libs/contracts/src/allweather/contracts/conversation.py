@@ -17,6 +17,9 @@ Json: TypeAlias = dict[str, Any]
 GEMINI: Final = "google.gemini"
 """The format of Gemini's own API, which no caller speaks to us."""
 
+REDACTED: Final = "redacted"
+"""The id of a thought that its vendor shows to nobody."""
+
 
 class Origin(msgspec.Struct, frozen=True):
     """Whose an opaque value is: only the same API, and where known the same family of models, can read it."""

@@ -38,7 +38,7 @@ class FailureKind(StrEnum):
 
     @property
     def is_attempt(self) -> bool:
-        """Whether a vendor was (or may have been) called, so that it counts towards the attempts of an episode."""
+        """Whether a vendor was (or may have been) called and could have answered: it counts in its episode."""
         return self not in _NOT_ATTEMPTS
 
     @property
@@ -48,7 +48,7 @@ class FailureKind(StrEnum):
 
 
 _TERMINAL = frozenset({FailureKind.REFUSED, FailureKind.INVALID})
-_NOT_ATTEMPTS = frozenset({FailureKind.NOT_CALLED, FailureKind.WORKER_LOST})
+_NOT_ATTEMPTS = frozenset({FailureKind.NOT_CALLED, FailureKind.WORKER_LOST, FailureKind.UNSUPPORTED})
 _UNWELL = frozenset({FailureKind.UNAVAILABLE, FailureKind.INTERRUPTED})
 
 

@@ -1,6 +1,12 @@
 """Images and documents in the forms that dialects give them."""
 
+import base64
+from typing import Final
+
 from allweather.contracts.conversation import Document, Image
+
+PLAIN: Final = "text/plain"
+"""The media type of documents that are not encoded."""
 
 
 def split_data_url(url: str) -> tuple[str, str] | None:
@@ -22,6 +28,8 @@ def image(url: str, detail: str | None = None) -> Image:
 def document(data: str, name: str | None = None) -> Document:
     """The document in a `data:` URL; mere base64 is a PDF's."""
     media_type, content = split_data_url(data) or ("application/pdf", data)
+    if media_type.startswith("text/"):
+        media_type, content = PLAIN, base64.b64decode(content).decode(errors="replace")
     return Document(data=content, media_type=media_type, name=name or "")
 
 

@@ -53,7 +53,7 @@ async def main(service: Service[Settings]) -> None:
         return KafkaDeltas(broker.publisher, service.clock, work, call_id)
 
     vendor = configuration.vendor(settings.vendor)
-    call = VendorCall(vendors, VENDORS[vendor.api], service.clock.now_ms)
+    call = VendorCall(vendors, service.clock.now_ms)
     handler = DispatchHandler(
         stations(configuration, settings),
         Attempts(VENDORS[vendor.api], call, configuration, service.clock, deltas),

@@ -8,16 +8,18 @@ from secrets import token_hex
 from allweather.contracts.config import Configuration, Timeouts
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.records import AttemptResult
-from allweather.contracts.slip import Capability
-from allweather.dialects.lenient import Json, parse_object
+from allweather.contracts.slip import Capability, Dialect
+from allweather.dialects.invalid import Invalid
+from allweather.dialects.registry import DIALECTS
 from allweather.provider_worker import results
 from allweather.provider_worker.adapters.credentials import Credential
-from allweather.provider_worker.call import Notes, Patience, VendorCall
+from allweather.provider_worker.call import Call, Notes, Patience, VendorCall
 from allweather.provider_worker.deltas import DeltaSender, DeltaStream
 from allweather.provider_worker.failures import safe
+from allweather.provider_worker.passing import Forwarded, Passing, Translated
 from allweather.provider_worker.rates import Allowances, allowances
 from allweather.provider_worker.stations import Equipped
-from allweather.provider_worker.wire import Answer, Failed, Failure, HttpRequest, Translator, failed
+from allweather.provider_worker.wire import Answered, Failed, Failure, HttpRequest, Target, Translator, failed
 from allweather.provider_worker.work import Work
 from allweather.runtime.clock import Clock
 
@@ -89,11 +91,11 @@ class Attempts:
         call_id = token_hex(16)
         deltas = None
         if work.streams:
-            deltas = DeltaStream(self._sender_for(work, call_id), call_id, include_usage=work.slip.include_usage)
+            deltas = DeltaStream(self._sender_for(work, call_id), call_id)
         started = asyncio.get_running_loop().time()
         return Attempt(work, station, self._clock.now_ms(), started, call_id, Notes(), deltas)
 
-    async def _outcome(self, attempt: Attempt, body: bytes) -> tuple[Answer | None, Failure | None]:
+    async def _outcome(self, attempt: Attempt, body: bytes) -> tuple[Answered | None, Failure | None]:
         try:
             answer = await self._answered(attempt, body)
         except Failed as error:
@@ -110,7 +112,7 @@ class Attempts:
         await attempt.deltas.abandon()
         return replace(clean, kind=FailureKind.INTERRUPTED) if attempt.deltas.released else clean
 
-    async def _answered(self, attempt: Attempt, body: bytes) -> Answer:
+    async def _answered(self, attempt: Attempt, body: bytes) -> Answered:
         """The answer. A rejected token is renewed and the call made once more: nothing was done for the first one."""
         credential = attempt.station.credential
         try:
@@ -121,19 +123,39 @@ class Attempts:
                 raise
         return await self._called(attempt, body, credential)
 
-    async def _called(self, attempt: Attempt, body: bytes, credential: Credential) -> Answer:
-        work = attempt.work
-        parsed = parse_object(body)
-        if parsed is None:
-            raise failed(FailureKind.INVALID, "The body is not a JSON object.", code="invalid_body")
-        stream = _wants_stream(work) and Capability.STREAMING in attempt.station.target.deployment.capabilities
-        request = self._request(attempt, parsed, await credential.secret(), stream=stream)
-        show = None if attempt.deltas is None else attempt.deltas.add
-        return await self._call.answer(request, self._patience(work), attempt.notes, show)
+    async def _called(self, attempt: Attempt, body: bytes, credential: Credential) -> Answered:
+        call = self._asked(attempt, body, await credential.secret())
+        return await self._call.answer(call, self._patience(attempt.work), attempt.notes)
 
-    def _request(self, attempt: Attempt, body: Json, secret: str, *, stream: bool) -> HttpRequest:
-        """The vendor's request, with the credential, and the id under which both sides can find the call."""
-        request = self._translator.request(body, attempt.station.target, stream=stream)
+    def _asked(self, attempt: Attempt, body: bytes, secret: str) -> Call:
+        """The call: in the caller's own words where the vendor speaks them, else translated."""
+        slip, target = attempt.work.slip, attempt.station.target
+        stream = _wants_stream(attempt.work) and Capability.STREAMING in target.deployment.capabilities
+        show = None if attempt.deltas is None else attempt.deltas.add
+        native = self._translator.natives.get(slip.dialect)
+        if native is not None:
+            request = native.forward(body, target, stream=stream)
+            passing: Passing = Forwarded(slip.dialect, body, include_usage=slip.include_usage)
+        else:
+            request = self._translated(slip.dialect, body, target, stream=stream)
+            passing = Translated(slip.dialect, body, include_usage=slip.include_usage)
+        signed = self._signed(attempt, request, secret)
+        return Call(signed, native or self._translator, passing, show)
+
+    def _translated(self, dialect: Dialect, body: bytes, target: Target, *, stream: bool) -> HttpRequest:
+        """The request in the vendor's words. Raises `Failed` for a body or a parameter that it has none for."""
+        try:
+            conversation = DIALECTS[dialect].read(body)
+        except Invalid as fault:
+            raise failed(FailureKind.INVALID, fault.reason, code=fault.code) from None
+        lacking = self._translator.unsupported(conversation, target.deployment)
+        if lacking is not None:
+            reason = f"{target.deployment.id} cannot be asked for `{lacking}`."
+            raise failed(FailureKind.UNSUPPORTED, reason, code="unsupported_parameter")
+        return self._translator.request(conversation, target, stream=stream)
+
+    def _signed(self, attempt: Attempt, request: HttpRequest, secret: str) -> HttpRequest:
+        """The request with the credential, and the id under which both sides can find the call."""
         headers = {**request.headers, **self._translator.authorization(secret)}
         headers["x-client-request-id"] = attempt.work.dispatch.attempt_id
         return HttpRequest(request.url, request.body, headers)

@@ -1,26 +1,26 @@
 """One vendor call: limits of time and size around a transport and a translator. Never retried here.
 
-It ends in an `Answer` or raises `Failed`, whatever the vendor, the network or the clock does.
+It ends in an answer or raises `Failed`, whatever the vendor, the network or the clock does.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from allweather.contracts.answers import Answer, Assembly, Unfinished
 from allweather.contracts.failures import FailureKind
-from allweather.provider_worker import chat
 from allweather.provider_worker.adapters.http import Incoming, Transport, TransportFailed
-from allweather.provider_worker.assembly import Assembler
+from allweather.provider_worker.passing import Passing, shows
+from allweather.provider_worker.reading import cut_off
 from allweather.provider_worker.sse import EventParser, EventTooLong
 from allweather.provider_worker.wire import (
-    Answer,
-    Chunk,
+    Answered,
     Failed,
+    Format,
     HttpRequest,
     HttpResponse,
     ServerSentEvent,
     StreamReader,
-    Translator,
     failed,
 )
 
@@ -56,48 +56,65 @@ class Notes:
         return next((headers[name] for name in REQUEST_ID_HEADERS if name in headers), None)
 
 
-Show = Callable[[Chunk, bool], None]
-"""Takes a chunk, and whether there is content in it."""
+Show = Callable[[str, bool], None]
+"""Takes the payload of an event for the caller, and whether there is content in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is asked, in which form the vendor answers, and how the answer is passed on."""
+
+    request: HttpRequest
+    format: Format
+    passing: Passing
+    show: Show | None = None
+    """Takes the pieces of a stream as they come; None when the caller waits for the whole."""
 
 
 class VendorCall:
-    """Calls one vendor through `transport`, in the words of `translator`."""
+    """Calls one vendor through `transport`."""
 
-    def __init__(self, transport: Transport, translator: Translator, now_ms: Callable[[], int]) -> None:
-        self._transport, self._translator, self._now_ms = transport, translator, now_ms
+    def __init__(self, transport: Transport, now_ms: Callable[[], int]) -> None:
+        self._transport, self._now_ms = transport, now_ms
 
-    async def answer(self, request: HttpRequest, patience: Patience, notes: Notes, show: Show | None = None) -> Answer:
-        """The answer, whether it comes whole or as a stream; `show` is given each chunk as it comes.
+    async def answer(self, call: Call, patience: Patience, notes: Notes) -> Answered:
+        """The answer, whether it comes whole or as a stream.
 
         An answer that comes whole has come when its first token has: that limit holds for all of it.
         """
         timer = _Timer(patience)
         try:
-            async with timer.timeout, self._transport.send(request) as response:
+            async with timer.timeout, self._transport.send(call.request) as response:
                 notes.http_status, notes.headers = response.status, response.headers
-                return await self._read(response, timer, notes, show)
+                return await self._read(response, call, timer, notes)
         except TransportFailed as error:
             raise failed(FailureKind.UNAVAILABLE, f"{error}.", code="transport") from error
         except TimeoutError:
             raise timer.failure() from None
 
-    async def _read(self, response: Incoming, timer: "_Timer", notes: Notes, show: Show | None) -> Answer:
+    async def _read(self, response: Incoming, call: Call, timer: "_Timer", notes: Notes) -> Answered:
         _refuse_encoding(response)
         if _is_stream(response):
-            reading = _Reading(self._translator.stream(self._now_ms()), timer, notes, show)
+            reading = _Reading(call.format.stream(self._now_ms()), call, timer, notes)
             await reading.all_of(response)
-            return self._complete(reading, notes)
-        answer = self._translator.answer(await self._whole(response, notes))
-        if show is not None:
-            show(chat.as_chunk(answer), True)
-        return answer
+            return self._complete(reading, call, notes)
+        whole = await self._whole(response, notes)
+        answer = call.format.answer(whole)
+        if call.show is not None:
+            for payload in call.passing.in_one(answer):
+                call.show(payload, True)
+        return Answered(answer, call.passing.whole(answer, whole.body if whole.status == 200 else None))
 
-    def _complete(self, reading: "_Reading", notes: Notes) -> Answer:
+    def _complete(self, reading: "_Reading", call: Call, notes: Notes) -> Answered:
         """The answer that was read; without a finish reason it is a failure, and what came unframed may say which."""
         stray = reading.parser.stray
-        if not reading.assembler.finished and stray:
-            self._translator.answer(self._response(200, notes, bytes(stray)))
-        return reading.assembler.answer()
+        if not reading.assembly.finished and stray:
+            call.format.answer(self._response(200, notes, bytes(stray)))
+        answer = reading.answer()
+        if call.show is not None:
+            for payload in call.passing.end():
+                call.show(payload, False)
+        return Answered(answer, call.passing.whole(answer, None))
 
     async def _whole(self, response: Incoming, notes: Notes) -> HttpResponse:
         pieces: list[bytes] = []
@@ -116,9 +133,17 @@ class VendorCall:
 class _Reading:
     """One stream being read to its end."""
 
-    def __init__(self, reader: StreamReader, timer: "_Timer", notes: Notes, show: Show | None) -> None:
-        self._reader, self._timer, self._notes, self._show = reader, timer, notes, show
-        self.parser, self.assembler = EventParser(), Assembler()
+    def __init__(self, reader: StreamReader, call: Call, timer: "_Timer", notes: Notes) -> None:
+        self._reader, self._passing, self._show = reader, call.passing, call.show
+        self._timer, self._notes = timer, notes
+        self.parser, self.assembly = EventParser(), Assembly()
+
+    def answer(self) -> Answer:
+        """The answer that was read. Raises `Failed` when it has no finish reason."""
+        try:
+            return self.assembly.answer()
+        except Unfinished:
+            raise cut_off() from None
 
     async def all_of(self, response: Incoming) -> None:
         """Read to the end of the body, so that the connection can be used again."""
@@ -130,12 +155,12 @@ class _Reading:
                 self._take(self.parser.feed(piece))
         except EventTooLong:
             raise failed(FailureKind.UNAVAILABLE, "An event does not end.", code="event_too_long") from None
-        if not self.assembler.finished:
+        if not self.assembly.finished:
             self._take(self.parser.end())
 
     async def _next(self, response: Incoming) -> bytes:
         """The next piece. Once the answer is complete, a stream that breaks or stalls has merely ended."""
-        if not self.assembler.finished:
+        if not self.assembly.finished:
             return await response.read()
         try:
             async with asyncio.timeout(BODY_END_GRACE_S if self._reader.ended else TERMINATOR_GRACE_S):
@@ -145,13 +170,16 @@ class _Reading:
 
     def _take(self, events: Iterable[ServerSentEvent]) -> None:
         for event in events:
-            for chunk in self._reader.read(event):
-                content = chat.has_content(chunk)
-                if content:
-                    self._note_content()
-                self.assembler.add(chunk)
-                if self._show is not None:
-                    self._show(chunk, content)
+            said = self._reader.read(event)
+            content = shows(said)
+            if content:
+                self._note_content()
+            for each in said:
+                self.assembly.add(each)
+            if not self._reader.aside:
+                for payload in self._passing.pieces(event, said):
+                    if self._show is not None:
+                        self._show(payload, content)
 
     def _note_content(self) -> None:
         self._timer.content()

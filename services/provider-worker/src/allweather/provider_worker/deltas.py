@@ -6,11 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-import msgspec
-
 from allweather.contracts.records import Delta
-from allweather.provider_worker import chat
-from allweather.provider_worker.wire import Chunk
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +31,8 @@ class DeltasLost(Exception):
 class DeltaStream:
     """The deltas of one call. Adding never waits: a task of its own sends what has come up."""
 
-    def __init__(self, sender: DeltaSender, call_id: str, *, include_usage: bool) -> None:
-        self._sender, self._call_id, self._include_usage = sender, call_id, include_usage
+    def __init__(self, sender: DeltaSender, call_id: str) -> None:
+        self._sender, self._call_id = sender, call_id
         self._loop = asyncio.get_running_loop()
         self._held: list[str] = []
         self._with_content = False
@@ -56,12 +52,11 @@ class DeltaStream:
         """SHA-256 over the values of all deltas in their order, None when there are none."""
         return self._digest.hexdigest() if self.count else None
 
-    def add(self, chunk: Chunk, has_content: bool) -> None:
-        """Take the next chunk along; the first one with content leaves at once."""
-        shown = chat.for_caller(chunk, include_usage=self._include_usage)
-        if shown is None or self.lost:
+    def add(self, payload: str, has_content: bool) -> None:
+        """Take the payload of the next event along; the first one with content leaves at once."""
+        if self.lost:
             return
-        self._held.append(msgspec.json.encode(shown).decode())
+        self._held.append(payload)
         self._with_content = self._with_content or has_content
         if self._timer is None and (self._with_content or self.released):
             delay = self._sent_at + INTERVAL_S - self._loop.time()

@@ -3,24 +3,19 @@
 The vendors differ in addresses, credentials, error codes and the chunks that they add; each says so in its own module.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 
 import msgspec
 
+from allweather.contracts.answers import Answer, Event
 from allweather.contracts.failures import FailureKind
 from allweather.dialects.lenient import Json, child, count, label, parse_object, text
-from allweather.provider_worker import chat
+from allweather.provider_worker.chunks import ChunkReader
 from allweather.provider_worker.failures import by_status
+from allweather.provider_worker.forwarding import TRUE, Fields, fields, raw
 from allweather.provider_worker.rates import RateHeaders, retry_after_ms
-from allweather.provider_worker.wire import (
-    Answer,
-    Chunk,
-    Failed,
-    Failure,
-    HttpResponse,
-    ServerSentEvent,
-    failed,
-)
+from allweather.provider_worker.reading import complete
+from allweather.provider_worker.wire import Failed, Failure, HttpResponse, ServerSentEvent, failed
 
 RATE_HEADERS = RateHeaders(requests="x-ratelimit-{what}-requests", tokens="x-ratelimit-{what}-tokens")
 
@@ -43,6 +38,8 @@ CODES: Mapping[str, FailureKind] = {
     "model_not_found": FailureKind.MISCONFIGURED,
     "invalid_api_key": FailureKind.AUTH_FAILED,
     "content_filter": FailureKind.REFUSED,
+    "unsupported_parameter": FailureKind.UNSUPPORTED,
+    "unsupported_value": FailureKind.UNSUPPORTED,
 }
 """`code`, or else `type`, of an error; both say more than the status."""
 
@@ -54,22 +51,42 @@ def join(endpoint: str, path: str) -> str:
     return endpoint.rstrip("/").removesuffix("/v1") + path
 
 
-def encode(body: Json, model: str, *, stream: bool, renamed: Mapping[str, str]) -> bytes:
-    """The caller's body with the vendor's model name; a stream is always asked for its usage, which we account."""
-    changed = {
-        renamed.get(name, name): value for name, value in body.items() if value is not None or name not in renamed
+def forwarded(body: bytes, model: str, *, stream: bool, renamed: Mapping[str, str]) -> bytes:
+    """The caller's own body with the vendor's model name; a stream is always asked for its usage, which we account."""
+    given = fields(body)
+    changed: Fields = {
+        renamed.get(name, name): value for name, value in given.items() if value != _NULL or name not in renamed
     }
-    changed["model"] = model
+    changed["model"] = raw(model)
     changed.pop("stream", None)
-    options: Json | None = changed.pop("stream_options", None)
+    options = changed.pop("stream_options", None)
     if stream:
-        changed["stream"] = True
-        changed["stream_options"] = (options or {}) | {"include_usage": True}
+        asked: Json = msgspec.json.decode(options) if options is not None else {}
+        changed["stream"] = TRUE
+        changed["stream_options"] = raw((asked or {}) | {"include_usage": True})
+    if b'"reasoning' in body and "messages" in changed:
+        changed["messages"] = _without_thoughts(changed["messages"])
     return msgspec.json.encode(changed)
 
 
+_NULL = msgspec.Raw(b"null")
+
+
+def _without_thoughts(messages: msgspec.Raw) -> msgspec.Raw:
+    """The messages without the thoughts that our answers show beside them: they are other vendors', or unknown."""
+    told: list[Json] = msgspec.json.decode(messages)
+    kept = [{name: value for name, value in m.items() if not name.startswith("reasoning")} for m in told]
+    return raw(kept)
+
+
+def asked(body: Json, *, stream: bool) -> bytes:
+    """A body that we have written, asked to stream or not."""
+    options: Json = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+    return msgspec.json.encode(body | options)
+
+
 def answer(response: HttpResponse, codes: Mapping[str, FailureKind] = CODES) -> Answer:
-    """The answer in a complete response; the vendor's bytes are already in the caller's dialect."""
+    """The answer in a complete response."""
     body = parse_object(response.body)
     if response.status != 200:
         raise Failed(failure(body or {}, response, codes))
@@ -77,7 +94,7 @@ def answer(response: HttpResponse, codes: Mapping[str, FailureKind] = CODES) -> 
         raise failed(FailureKind.UNAVAILABLE, "The answer is not a JSON object.", code="malformed_answer")
     if "error" in body and not body.get("choices"):
         raise Failed(failure(body, response, codes))
-    return chat.answer(body, response.body)
+    return complete(ChunkReader(response.received_at_ms).completion(body))
 
 
 def failure(body: Json, response: HttpResponse, codes: Mapping[str, FailureKind] = CODES) -> Failure:
@@ -121,17 +138,22 @@ class ChatStream:
     """Reads `data: {chunk}` lines up to `[DONE]`."""
 
     def __init__(self, received_at_ms: int, codes: Mapping[str, FailureKind] = CODES) -> None:
-        self.ended = False
+        self.ended = self.aside = False
         self._received_at_ms = received_at_ms
         self._codes = codes
+        self._reader = ChunkReader(received_at_ms)
 
-    def read(self, event: ServerSentEvent) -> Iterable[Chunk]:
+    def read(self, event: ServerSentEvent) -> Sequence[Event]:
         if event.data == "[DONE]":
-            self.ended = True
+            self.ended = self.aside = True
             return ()
         chunk = parse_object(event.data)
         if chunk is None:
             raise failed(FailureKind.UNAVAILABLE, "The stream holds a chunk that is not JSON.", code="malformed_chunk")
         if chunk.get("error"):
             raise Failed(failure(chunk, HttpResponse(200, {}, b"", self._received_at_ms), self._codes))
-        return (chunk,)
+        self.look(chunk)
+        return self._reader.read(chunk)
+
+    def look(self, chunk: Json) -> None:
+        """Look at a chunk before it is read; for vendors that add some of their own."""

@@ -1,92 +1,81 @@
-"""What becomes of each of the caller's parameters: one table per vendor, and nothing is dropped without a word.
+"""What becomes of everything that a conversation can hold: one table for each vendor, and nothing is lost unsaid.
 
-A parameter is translated, or is a hint (its name says so: the answer is right without it), or is accepted only with
-values that ask for nothing. Whatever is in no row is refused.
+The tables are data: the router's configuration is held against them, and the support matrix is made of them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Final
 
-from allweather.contracts.failures import FailureKind
-from allweather.dialects.lenient import Json, child
-from allweather.provider_worker.wire import failed
+from allweather.contracts.config import Deployment
+from allweather.contracts.conversation import Conversation
+from allweather.contracts.slip import Parameter
+from allweather.dialects.needs import parameters
+
+
+class What(StrEnum):
+    TRANSLATED = "translated"
+    """Said in the vendor's words."""
+    EMULATED = "emulated"
+    """The vendor has no word for it; the same is had in another way."""
+    HINT = "hint"
+    """Best effort by definition: the answer is right without it."""
+    NATIVE = "native"
+    """Only callers who speak the vendor's own dialect can say it; from others it is refused."""
+    REFUSED = "refused"
+    """Another vendor has to be asked."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """Whether a value can be served, and what to tell the caller when it cannot."""
+class Fate:
+    """What becomes of one thing that a conversation holds, and how."""
 
-    accepts: Callable[[Any], bool]
-    otherwise: str = "is not supported"
-
-
-TRANSLATED = Rule(lambda _: True)
-"""The translator puts it into the vendor's words."""
-HINT = Rule(lambda _: True)
-"""Best effort by OpenAI's own definition, or about OpenAI's own books: left out, and the answer is still right."""
+    what: What
+    how: str = ""
 
 
-def only(*values: Any) -> Rule:
-    """Accepted with these values alone, which ask for what happens anyway."""
-    return Rule(lambda value: value in values, f"is supported only as {' or '.join(map(repr, values))}")
+TRANSLATED: Final = Fate(What.TRANSLATED)
+NATIVE: Final = Fate(What.NATIVE)
+REFUSED: Final = Fate(What.REFUSED)
 
 
-def between(least: float, most: float) -> Rule:
-    """Translated, but the vendor's range is narrower than OpenAI's."""
-    return Rule(lambda value: _is_number(value) and least <= value <= most, f"must be {least} to {most}")
+def emulated(how: str) -> Fate:
+    """Had in another way."""
+    return Fate(What.EMULATED, how)
 
 
-def format_of(*types: str) -> Rule:
-    """Translated, for these types of `response_format`."""
-    said = f"is supported only with the type {' or '.join(map(repr, types))}"
-    return Rule(lambda value: child({"": value}, "").get("type") in types, said)
+def hint(how: str) -> Fate:
+    """Left out, or less than asked for."""
+    return Fate(What.HINT, how)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-NEUTRAL: Mapping[str, Rule] = {
-    "model": TRANSLATED,
-    "messages": TRANSLATED,
-    "stream": TRANSLATED,
-    "stream_options": TRANSLATED,
-    "max_tokens": TRANSLATED,
-    "max_completion_tokens": TRANSLATED,
-    "top_p": TRANSLATED,
-    "stop": TRANSLATED,
-    "seed": HINT,
-    "user": HINT,
-    "safety_identifier": HINT,
-    "metadata": HINT,
-    "prompt_cache_key": HINT,
-    "prompt_cache_retention": HINT,
-    "service_tier": only("auto", "default"),
-    "store": only(False),
-    "n": only(1),
-    "logprobs": only(False),
-    "top_logprobs": only(0),
-    "logit_bias": only({}),
-    "presence_penalty": only(0),
-    "frequency_penalty": only(0),
-    "modalities": only(["text"]),
-    "response_format": format_of("text"),
-    "tools": only([]),
-    "tool_choice": only("none", "auto"),
-    "parallel_tool_calls": HINT,
-    "reasoning_effort": only("none"),
-    "verbosity": only("medium"),
+BASE: Final[Mapping[str, Fate]] = {
+    **dict.fromkeys(
+        (
+            *("model", "turns", "instructions", "tools", "tool_choice", "format", "thinking"),
+            *("max_output_tokens", "stream", "stops"),
+        ),
+        TRANSLATED,
+    ),
+    "include_usage": emulated("every stream is asked for its counts; the dialect of the caller shows them or not"),
+    "parallel_tools": hint("at most one call is a need of its own; more than one is what models do anyway"),
+    "seed": hint("left out: best effort by OpenAI's own definition"),
+    "user": hint("left out: for the vendor's own books"),
+    "others": REFUSED,
+    **dict.fromkeys(Parameter, REFUSED),
 }
-"""The rows of a vendor that can do text and nothing else; a vendor's table overrides what it can do better."""
+"""The rows of a vendor that can do little; a vendor's table overrides what it can do better."""
+
+UNSAYABLE: Final = frozenset({What.REFUSED, What.NATIVE})
 
 
-def check(body: Json, table: Mapping[str, Rule], vendor: str) -> None:
-    """Raise `Failed` (invalid) for the first parameter that the vendor cannot express. Null means not given."""
-    for name, value in body.items():
-        if value is None:
-            continue
-        rule = table.get(name)
-        if rule is None or not rule.accepts(value):
-            otherwise = "is not supported" if rule is None else rule.otherwise
-            raise failed(FailureKind.INVALID, f"`{name}` {otherwise} by {vendor}.", code="unsupported_parameter")
+def check(conversation: Conversation, deployment: Deployment, table: Mapping[str, Fate]) -> Parameter | None:
+    """The first thing that the conversation asks for and that cannot be translated for the deployment."""
+    wishes = parameters(conversation)
+    return next((wish for wish in wishes if table[wish].what in UNSAYABLE or wish in deployment.refuses), None)
+
+
+def declared(table: Mapping[str, Fate]) -> frozenset[Parameter]:
+    """What the vendor's entry in the catalogue has to declare."""
+    return frozenset(parameter for parameter in Parameter if table[parameter].what is not What.REFUSED)

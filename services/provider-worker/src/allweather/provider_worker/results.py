@@ -12,7 +12,7 @@ from allweather.contracts.model import Model, iso_time
 from allweather.contracts.records import NOTHING, AttemptResult, Ended, EventType, MalformedRecord, decode, encode
 from allweather.contracts.slip import Slip
 from allweather.messaging import Headers, Message, Record
-from allweather.provider_worker.wire import Answer, Failure
+from allweather.provider_worker.wire import Answered, Failure
 from allweather.provider_worker.work import Work
 
 MAX_INLINE_RESPONSE = 512 << 10
@@ -41,7 +41,7 @@ def result(
     started_at_ms: int,
     ended_at_ms: int,
     *,
-    answer: Answer | None = None,
+    answer: Answered | None = None,
     failure: Failure | None = None,
     seen: Seen = NOTHING_SEEN,
 ) -> AttemptResult:
@@ -59,9 +59,9 @@ def result(
         message=why and why.message,
         vendor_code=why and why.vendor_code,
         retry_after_ms=why and why.retry_after_ms,
-        finish_reason=answer and answer.finish_reason,
-        served_model=answer and answer.served_model,
-        usage=answer and answer.usage,
+        finish_reason=answer and answer.answer.finish,
+        served_model=(answer and answer.answer.model) or None,
+        usage=answer and answer.answer.usage,
         http_status=seen.http_status,
         vendor_request_id=seen.vendor_request_id,
         first_token_ms=seen.first_token_ms,

@@ -130,7 +130,7 @@ class Bench:
             return KafkaDeltas(broker.publisher, clock, work, call_id)
 
         equipped = stations(self.configuration, settings) if equipment is None else equipment
-        call = VendorCall(self.transport, VENDORS[known.api], clock.now_ms)
+        call = VendorCall(self.transport, clock.now_ms)
         handler = DispatchHandler(
             equipped,
             Attempts(VENDORS[known.api], call, self.configuration, clock, deltas),

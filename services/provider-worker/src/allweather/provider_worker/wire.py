@@ -1,17 +1,16 @@
 """What passes between a translator, which knows one vendor's wire format, and the call, which does the I/O."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
+from allweather.contracts.answers import Answer, Event
 from allweather.contracts.config import Deployment
+from allweather.contracts.conversation import Conversation
 from allweather.contracts.failures import FailureKind
-from allweather.contracts.slip import Capability, Usage
-from allweather.dialects.lenient import Json
+from allweather.contracts.slip import Capability, Dialect
+from allweather.provider_worker.parameters import Fate
 from allweather.provider_worker.rates import RateHeaders
-
-Chunk: TypeAlias = Json
-"""A `chat.completion.chunk`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +49,17 @@ class ServerSentEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Answered:
     """A vendor's answer, rendered for the caller. A refusal is an answer too."""
 
+    answer: Answer
     rendered: bytes
-    """A `chat.completion`, complete JSON."""
-    finish_reason: str
-    usage: Usage | None = None
-    served_model: str | None = None
+    """In the caller's dialect, complete JSON."""
 
     @property
     def refused(self) -> bool:
         """Whether a content filter or the model's safety training withheld the answer."""
-        return self.finish_reason == "content_filter"
+        return self.answer.finish.is_refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +90,50 @@ class StreamReader(Protocol):
 
     ended: bool
     """Whether the vendor has said that nothing more will come."""
+    aside: bool
+    """Whether the event just read is between the vendor and us (a ping, a terminator): never passed on."""
 
-    def read(self, event: ServerSentEvent) -> Iterable[Chunk]:
-        """The chunks that the event stands for, maybe none. Raises `Failed` when it says that the answer failed."""
+    def read(self, event: ServerSentEvent) -> Sequence[Event]:
+        """What the event says, maybe nothing. Raises `Failed` when it says that the answer failed."""
         ...
 
 
-class Translator(Protocol):
-    """One vendor's wire format. Pure: no I/O, no clock, no state between calls."""
+class Format(Protocol):
+    """How a vendor answers. Pure: no I/O, no clock, no state between calls."""
+
+    def answer(self, response: HttpResponse) -> Answer:
+        """The answer in a complete response of any status. Raises `Failed` when there is none in it."""
+        ...
+
+    def stream(self, received_at_ms: int) -> StreamReader:
+        """A reader for one streamed answer that began at that time."""
+        ...
+
+
+class Native(Format, Protocol):
+    """A dialect that the vendor speaks itself: the caller's own words go there, and the vendor's own come back."""
+
+    def forward(self, body: bytes, target: Target, *, stream: bool) -> HttpRequest:
+        """The caller's body with the vendor's name of the model, and asked to stream or not. Raises `Failed`."""
+        ...
+
+
+class Translator(Format, Protocol):
+    """One vendor's wire format, for requests of dialects that it does not speak."""
+
+    @property
+    def natives(self) -> Mapping[Dialect, Native]:
+        """The dialects that it does speak."""
+        ...
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What it can express; a deployment may declare no more."""
+        """What it can do; a deployment may declare no more."""
+        ...
+
+    @property
+    def parameters(self) -> Mapping[str, Fate]:
+        """What becomes of everything that a conversation can hold."""
         ...
 
     @property
@@ -116,17 +145,10 @@ class Translator(Protocol):
         """The headers that carry the credential."""
         ...
 
-    def request(self, body: Json, target: Target, *, stream: bool) -> HttpRequest:
-        """The vendor's form of the caller's request.
-
-        Raises `Failed` (invalid) for a parameter that the vendor cannot express: nothing is dropped without a word.
-        """
+    def unsupported(self, conversation: Conversation, deployment: Deployment) -> str | None:
+        """What of the conversation the deployment cannot be asked, None when it can be asked all of it."""
         ...
 
-    def answer(self, response: HttpResponse) -> Answer:
-        """The answer in a complete response of any status. Raises `Failed` when there is none in it."""
-        ...
-
-    def stream(self, received_at_ms: int) -> StreamReader:
-        """A reader for one streamed answer that began at that time."""
+    def request(self, conversation: Conversation, target: Target, *, stream: bool) -> HttpRequest:
+        """The conversation, of which nothing is unsupported, in the vendor's form."""
         ...

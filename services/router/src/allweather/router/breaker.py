@@ -16,7 +16,9 @@ from allweather.contracts.failures import FailureKind
 Status = Literal["closed", "open", "half_open", "out"]
 
 OUT = frozenset({FailureKind.MISCONFIGURED, FailureKind.AUTH_FAILED, FailureKind.QUOTA_EXHAUSTED})
-_SILENT = frozenset({FailureKind.RATE_LIMITED, FailureKind.NOT_CALLED, FailureKind.WORKER_LOST})
+_UNCALLED = frozenset({FailureKind.NOT_CALLED, FailureKind.WORKER_LOST, FailureKind.UNSUPPORTED})
+"""What proves nothing: no call was made, or none that could have been answered."""
+_SILENT = _UNCALLED | {FailureKind.RATE_LIMITED}
 """What says nothing of a deployment's own health."""
 
 
@@ -145,10 +147,7 @@ def _observed(state: Breaker, seen: Observation, settings: BreakerSettings) -> B
 
 
 def _is_probe(state: Breaker, seen: Observation) -> bool:
-    return seen.dispatched_at_ms >= state.since_ms and seen.kind not in (
-        FailureKind.NOT_CALLED,
-        FailureKind.WORKER_LOST,
-    )
+    return seen.dispatched_at_ms >= state.since_ms and seen.kind not in _UNCALLED
 
 
 def _put_out(state: Breaker, seen: Observation, settings: BreakerSettings) -> Breaker:

@@ -23,7 +23,7 @@ from allweather.contracts.records import (
     Settled,
 )
 from allweather.contracts.slip import Attempt, Priority, Slip
-from allweather.router import routing
+from allweather.router import routing, unservable
 from allweather.router.events import Cleared, Occurrence
 from allweather.router.health import Health
 from allweather.router.steps import OUTCOME_POSITION, Step
@@ -171,17 +171,8 @@ def _parked(slip: Slip, decision: RoutingDecision, now: Situation) -> Step:
 
 def _unservable(slip: Slip, reasons: frozenset[str], now: Situation) -> Step:
     """No candidate can ever serve it: an answer now is kinder than waiting until the deadline."""
-    if routing.NO_ROUTE in reasons:
-        text = f"There is no route or model '{slip.route}'."
-        return _ended(slip, OutcomeKind.INVALID, text, now, code="model_not_found", param="model")
-    if routing.CONTEXT in reasons:
-        text = "The request is longer than the context window of every model that may answer it."
-        return _ended(slip, OutcomeKind.TOO_LONG, text, now, code="context_length_exceeded")
-    if routing.CAPABILITY in reasons:
-        text = f"No model behind '{slip.route}' that may answer this request can do what it asks for."
-        return _ended(slip, OutcomeKind.INVALID, text, now, code="unsupported_capability")
-    text = f"No model behind '{slip.route}' may process this request: its verdict permits other regions or vendors."
-    return _ended(slip, OutcomeKind.DENIED, text, now, code="no_permitted_deployment")
+    told = unservable.explained(slip, reasons, now.config)
+    return _ended(slip, told.outcome, told.reason, now, code=told.code, param=told.param)
 
 
 def _ended(
@@ -223,9 +214,13 @@ def _remembered(attempts: Sequence[Attempt], episode: int) -> tuple[Attempt, ...
     spare = len(attempts) - REMEMBERED_ATTEMPTS
     if spare <= 0:
         return tuple(attempts)
-    needless = [a.n for a in attempts if a.episode != episode and not a.usage and a.failure != FailureKind.TOO_LONG]
+    needless = [a.n for a in attempts if a.episode != episode and not a.usage and a.failure not in _LESSONS]
     forgotten = frozenset(needless[:spare])
     return tuple(a for a in attempts if a.n not in forgotten)
+
+
+_LESSONS: Final = frozenset({FailureKind.TOO_LONG, FailureKind.UNSUPPORTED})
+"""Failures that say of a candidate what no waiting changes."""
 
 
 def _calls(attempts: Sequence[Attempt]) -> int:

@@ -9,10 +9,10 @@ from hashlib import blake2b
 from typing import Final
 from uuid import UUID
 
-from allweather.contracts.config import Configuration, Deployment
+from allweather.contracts.config import Configuration, Deployment, Vendor
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.records import CandidateView, RoutingDecision
-from allweather.contracts.slip import Attempt, Capability, Priority, Slip
+from allweather.contracts.slip import Attempt, Capability, Dialect, Parameter, Priority, Slip
 from allweather.router.breaker import Status
 from allweather.router.health import Condition, Health
 
@@ -21,8 +21,8 @@ ATTEMPTS_A_GROUP: Final = 3
 DISPATCHES_AN_EPISODE: Final = 12
 RETRY_AFTER_CAP_MS: Final = 600_000
 
-REGION, VENDOR, CAPABILITY, CONTEXT = "region", "vendor", "capability", "context"
-FOR_EVER: Final = frozenset({REGION, VENDOR, CAPABILITY, CONTEXT})
+REGION, VENDOR, CAPABILITY, PARAMETER, CONTEXT = "region", "vendor", "capability", "parameter", "context"
+FOR_EVER: Final = frozenset({REGION, VENDOR, CAPABILITY, PARAMETER, CONTEXT})
 """Exclusions that no waiting changes."""
 NO_ROUTE: Final = "no_route"
 EPISODE_OVER: Final = "episode_over"
@@ -122,6 +122,11 @@ def _permanent(slip: Slip, deployments: list[Deployment], config: Configuration)
     """For each deployment why it can never serve the request, None when it can."""
     verdict = slip.verdict
     reasons = [_not_permitted(d, verdict.regions, verdict.vendors, slip.needs.capabilities) for d in deployments]
+    if slip.needs.parameters or slip.attempts:
+        unable = _refuted_groups(slip, config)
+        for i, deployment in enumerate(deployments):
+            if reasons[i] is None and (deployment.group in unable or lacking(deployment, slip, config)):
+                reasons[i] = PARAMETER
     floor = _refuted_window(slip, config)
     windows = [d.context_tokens for d, reason in zip(deployments, reasons, strict=True) if reason is None]
     # The estimate is an upper bound: when no window seems large enough, the largest is tried all the same.
@@ -133,6 +138,12 @@ def _permanent(slip: Slip, deployments: list[Deployment], config: Configuration)
         reason or (CONTEXT if d.context_tokens <= floor or d.context_tokens < enough else None)
         for d, reason in zip(deployments, reasons, strict=True)
     ]
+
+
+def permitted(deployment: Deployment, slip: Slip) -> bool:
+    """Whether the verdict lets the deployment see the request, and it can do what the request needs."""
+    verdict = slip.verdict
+    return _not_permitted(deployment, verdict.regions, verdict.vendors, slip.needs.capabilities) is None
 
 
 def _not_permitted(
@@ -148,6 +159,27 @@ def _not_permitted(
     if capabilities and not frozenset(deployment.capabilities).issuperset(capabilities):
         return CAPABILITY
     return None
+
+
+def lacking(deployment: Deployment, slip: Slip, config: Configuration) -> tuple[Parameter, ...]:
+    """What the request asks for and the deployment cannot be asked, as far as the catalogue says."""
+    wanted = slip.needs.parameters
+    if not wanted:
+        return ()
+    vendor = config.vendor(deployment.vendor)
+    return tuple(wish for wish in wanted if wish in deployment.refuses or not _can_say(vendor, wish, slip.dialect))
+
+
+def _can_say(vendor: Vendor, wish: Parameter, dialect: Dialect) -> bool:
+    if wish is Parameter.NATIVE:
+        return dialect in vendor.dialects
+    return vendor.parameters is None or wish in vendor.parameters
+
+
+def _refuted_groups(slip: Slip, config: Configuration) -> frozenset[str]:
+    """The vendors and models that have been found unable to do what the request asks for."""
+    refuted = (_known(a.deployment, config) for a in slip.attempts if a.failure is FailureKind.UNSUPPORTED)
+    return frozenset(deployment.group for deployment in refuted if deployment)
 
 
 def _refuted_window(slip: Slip, config: Configuration) -> int:

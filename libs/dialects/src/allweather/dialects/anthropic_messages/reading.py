@@ -6,6 +6,7 @@ from typing import Any, Final, Literal, cast
 import msgspec
 
 from allweather.contracts.conversation import (
+    REDACTED,
     Conversation,
     Document,
     HostedTool,
@@ -142,7 +143,7 @@ def _thought(block: shape.Block) -> Reasoning:
     sealed = unseal(token or "")
     if sealed is not None:
         return msgspec.structs.replace(sealed, text=block.thinking or "")
-    return Reasoning(block.thinking or "", token or "", ORIGIN)
+    return Reasoning(block.thinking or "", token or "", ORIGIN, REDACTED if block.type == "redacted_thinking" else "")
 
 
 def _tool(tool: shape.Tool) -> Tool | HostedTool:

@@ -18,7 +18,18 @@ from allweather.contracts.answers import (
     Said,
     Thought,
 )
-from allweather.contracts.conversation import Finish, Json, Opaque, Part, Reasoning, Refusal, Text, ToolCall, seal
+from allweather.contracts.conversation import (
+    REDACTED,
+    Finish,
+    Json,
+    Opaque,
+    Part,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    seal,
+)
 from allweather.contracts.slip import Dialect, Usage
 from allweather.dialects.in_order import InOrder
 from allweather.dialects.lenient import parse_object
@@ -92,7 +103,7 @@ def _block(part: Part) -> Json | None:
             return {"type": "text", "text": text}
         case ToolCall(id=name, name=function, arguments=arguments):
             return {"type": "tool_use", "id": name, "name": function, "input": parse_object(arguments) or {}}
-        case Reasoning(text="", token=token) if token:
+        case Reasoning() if _is_hidden(part):
             return {"type": "redacted_thinking", "data": _token(part)}
         case Reasoning(text=text):
             return {"type": "thinking", "thinking": text, "signature": _token(part)}
@@ -104,8 +115,16 @@ def _block(part: Part) -> Json | None:
 
 def _token(thought: Reasoning) -> str:
     """Anthropic's own token as it is, another's with its origin: also a missing one, so that it is told apart."""
-    own = thought.token and thought.origin and thought.origin.api == Dialect.ANTHROPIC_MESSAGES
-    return thought.token if own else seal(thought)
+    return thought.token if _is_own(thought) else seal(thought)
+
+
+def _is_own(thought: Reasoning) -> bool:
+    return bool(thought.token and thought.origin and thought.origin.api == Dialect.ANTHROPIC_MESSAGES)
+
+
+def _is_hidden(thought: Reasoning) -> bool:
+    """Whether nothing of it is shown: Anthropic says so, of others there is a token without words."""
+    return thought.id == REDACTED if _is_own(thought) else bool(thought.token and not thought.text)
 
 
 class Events:
@@ -161,12 +180,14 @@ class Events:
 
     def _thought(self, thought: Thought) -> Iterator[str]:
         sealed = Reasoning(thought.text, thought.token, thought.origin, thought.id)
-        if not thought.text and self._open != "thinking":
+        if _is_hidden(sealed) and (thought.id == REDACTED or self._open != "thinking"):
             yield from self._whole(_block(sealed))
             return
+        if self._open != "thinking":
+            yield from self._close()
+            yield self._start("thinking", {"thinking": "", "signature": ""})
         if thought.text:
-            delta = {"type": "thinking_delta", "thinking": thought.text}
-            yield from self._piece("thinking", {"thinking": "", "signature": ""}, delta)
+            yield self._delta({"type": "thinking_delta", "thinking": thought.text})
         if thought.token:
             yield self._delta({"type": "signature_delta", "signature": _token(sealed)})
             yield from self._close()

@@ -1,58 +1,77 @@
 """Google Vertex AI: Gemini generateContent and streamGenerateContent."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
-from allweather.contracts.failures import FailureKind
-from allweather.contracts.slip import Capability, Usage
-from allweather.dialects.lenient import Json, child, children, count, parse, text
-from allweather.provider_worker import chat, parameters
-from allweather.provider_worker.failures import by_status
-from allweather.provider_worker.rates import duration_ms, retry_after_ms
-from allweather.provider_worker.wire import (
+from allweather.contracts.answers import (
     Answer,
-    Chunk,
+    Begun,
+    CallArguments,
+    CallBegun,
+    Counted,
+    Event,
+    Finished,
+    Refused,
+    Said,
+    Thought,
+)
+from allweather.contracts.config import Deployment
+from allweather.contracts.conversation import Conversation, Finish
+from allweather.contracts.failures import FailureKind
+from allweather.contracts.slip import Capability, Dialect, Parameter, Usage
+from allweather.dialects.lenient import Json, child, children, count, parse, text
+from allweather.provider_worker import gemini_body, parameters
+from allweather.provider_worker.failures import by_status
+from allweather.provider_worker.parameters import TRANSLATED, Fate, emulated, hint
+from allweather.provider_worker.rates import duration_ms, retry_after_ms
+from allweather.provider_worker.reading import complete
+from allweather.provider_worker.wire import (
     Failed,
     Failure,
     HttpRequest,
     HttpResponse,
+    Native,
     ServerSentEvent,
     StreamReader,
     Target,
     failed,
 )
 
-PARAMETERS = {
-    **parameters.NEUTRAL,
-    "temperature": parameters.between(0, 2),
-    "seed": parameters.TRANSLATED,
-    "response_format": parameters.format_of("text", "json_object", "json_schema"),
-    "presence_penalty": parameters.between(-2, 2),
-    "frequency_penalty": parameters.between(-2, 2),
+PARAMETERS: Final[Mapping[str, Fate]] = {
+    **parameters.BASE,
+    **dict.fromkeys(
+        (
+            *(Parameter.TEMPERATURE, Parameter.HIGH_TEMPERATURE, Parameter.TOP_P, Parameter.TOP_K, Parameter.STOP),
+            *(Parameter.PRESENCE_PENALTY, Parameter.FREQUENCY_PENALTY, Parameter.JSON_OBJECT),
+            *(Parameter.IMAGE_URLS, Parameter.DOCUMENTS, Parameter.DOCUMENT_URLS),
+        ),
+        TRANSLATED,
+    ),
+    Parameter.ALLOWED_TOOLS: emulated("the other tools are not offered"),
+    "seed": TRANSLATED,
+    "instructions": emulated("gathered in `systemInstruction`, wherever they stand in the conversation"),
+    "turns": emulated("results of tools are objects here; calls get ids, the same whenever the answer is read"),
+    "thinking": emulated("an effort becomes a level or a budget; models that cannot stop thinking think least"),
+    "parallel_tools": hint("there is no switch; more than one is what the model does anyway"),
 }
-GENERATION = {
-    "temperature": "temperature",
-    "top_p": "topP",
-    "seed": "seed",
-    "presence_penalty": "presencePenalty",
-    "frequency_penalty": "frequencyPenalty",
-}
-"""Parameters that differ in name only."""
+NATIVES: Final[Mapping[Dialect, Native]] = {}
+"""Nobody speaks Gemini's own format to us."""
 
-FINISH_REASONS = {
-    "STOP": "stop",
-    "MAX_TOKENS": "length",
+FINISHES = {
+    "STOP": Finish.STOP,
+    "MAX_TOKENS": Finish.LENGTH,
     **dict.fromkeys(
         ("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE"),
-        "content_filter",
+        Finish.FILTERED_OUTPUT,
     ),
 }
 MODEL_ERRORS = frozenset(
     {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE"}
 )
 """The model broke off, under HTTP 200; another call may succeed."""
-UNKNOWN_REASON = "length"
+UNKNOWN = Finish.LENGTH
 """`OTHER`, or a reason added since: the answer is not known to be complete, so it is not shown as such."""
 
 STATUSES = {
@@ -71,15 +90,20 @@ STATUSES = {
 
 
 class Vertex:
-    capabilities = frozenset({Capability.STREAMING, Capability.JSON_SCHEMA})
+    capabilities = frozenset(Capability)
+    natives = NATIVES
+    parameters = PARAMETERS
     rate_headers = None  # a 429 of the shared capacity comes without a word on limits
 
     def authorization(self, secret: str) -> Mapping[str, str]:
         return {"authorization": f"Bearer {secret}"}
 
-    def request(self, body: Json, target: Target, *, stream: bool) -> HttpRequest:
-        parameters.check(body, PARAMETERS, "Vertex")
-        return HttpRequest(_url(target, stream=stream), msgspec.json.encode(_body(body)))
+    def unsupported(self, conversation: Conversation, deployment: Deployment) -> str | None:
+        return parameters.check(conversation, deployment, PARAMETERS)
+
+    def request(self, conversation: Conversation, target: Target, *, stream: bool) -> HttpRequest:
+        body = gemini_body.body(conversation, target.deployment.model)
+        return HttpRequest(_url(target, stream=stream), msgspec.json.encode(body))
 
     def answer(self, response: HttpResponse) -> Answer:
         body = _object(response.body)
@@ -87,7 +111,8 @@ class Vertex:
             raise failed(by_status(response.status), "The answer is not a JSON object.", code="malformed_answer")
         if response.status != 200 or "error" in body:
             raise Failed(_failure(body, response))
-        return chat.answer(_completion(body, response.received_at_ms))
+        reader = _Reader(response.received_at_ms)
+        return complete([*reader.read(body), *_whole(body)])
 
     def stream(self, received_at_ms: int) -> StreamReader:
         return _Stream(received_at_ms)
@@ -100,27 +125,6 @@ def _url(target: Target, *, stream: bool) -> str:
     return f"{target.endpoint.rstrip('/')}/v1/{place}/publishers/google/models/{deployment.model}:{verb}"
 
 
-def _body(body: Json) -> Json:
-    request = chat.read(body)
-    generation = {theirs: body[ours] for ours, theirs in GENERATION.items() if body.get(ours) is not None}
-    if request.output_limit:
-        generation["maxOutputTokens"] = request.output_limit
-    if request.stops:
-        generation["stopSequences"] = request.stops
-    if request.wants_json:
-        generation["responseMimeType"] = "application/json"
-    if request.schema is not None:
-        generation["responseJsonSchema"] = request.schema
-    translated: Json = {"contents": [_content(turn) for turn in request.turns]}
-    if request.instructions:
-        translated["systemInstruction"] = {"parts": [{"text": request.instructions}]}
-    return translated | ({"generationConfig": generation} if generation else {})
-
-
-def _content(turn: chat.Message) -> Json:
-    return {"role": "model" if turn.role == "assistant" else "user", "parts": [{"text": turn.text}]}
-
-
 def _object(body: str | bytes) -> Json | None:
     """The object of a body; errors of the stream endpoint come as a list of one."""
     value = parse(body)
@@ -128,39 +132,76 @@ def _object(body: str | bytes) -> Json | None:
     return listed[0] if listed else None
 
 
-def _completion(body: Json, received_at_ms: int) -> Json:
-    head, usage = _head(body, received_at_ms), _usage(child(body, "usageMetadata"))
-    for candidate in children(body, "candidates"):
-        return head.completion({"content": _text(candidate) or None}, _finish_reason(candidate), usage)
-    return head.completion({"refusal": _blocked(body)}, "content_filter", usage)
-
-
-def _head(body: Json, received_at_ms: int) -> chat.Head:
-    return chat.Head(text(body, "responseId"), text(body, "modelVersion"), received_at_ms // 1000)
+def _whole(body: Json) -> Sequence[Event]:
+    """What a whole answer without candidates says. Raises `Failed` when nothing explains it."""
+    if children(body, "candidates") or _blocked(body):
+        return ()
+    raise failed(FailureKind.UNAVAILABLE, "The answer has no candidates.", code="no_candidates")
 
 
 def _blocked(body: Json) -> str:
-    """What a prompt that was blocked is answered with. Raises `Failed` when nothing says that it was."""
-    reason = text(child(body, "promptFeedback"), "blockReason")
-    if not reason:
-        raise failed(FailureKind.UNAVAILABLE, "The answer has no candidates.", code="no_candidates")
-    return f"The prompt was blocked ({reason})."
+    """Why the prompt was blocked, empty when it was not."""
+    return text(child(body, "promptFeedback"), "blockReason")
 
 
-def _text(candidate: Json) -> str:
-    """The visible text; thoughts are marked, and a candidate may have no parts at all."""
-    parts = children(child(candidate, "content"), "parts")
-    return "".join(text(part, "text") for part in parts if not part.get("thought"))
+class _Reader:
+    """Reads the responses of one answer: one when it comes whole, many when it is streamed."""
 
+    def __init__(self, received_at_ms: int) -> None:
+        self._created = received_at_ms // 1000
+        self._id = self._model = ""
+        self._begun = False
+        self._calls = 0
 
-def _finish_reason(candidate: Json) -> str:
-    """The normal form of `finishReason`, empty while there is none. Raises `Failed` for an error of the model."""
-    reason = text(candidate, "finishReason")
-    if reason in MODEL_ERRORS:
-        raise failed(FailureKind.UNAVAILABLE, f"The model broke off ({reason}).", code=reason)
-    if reason.startswith("IMAGE_"):
-        return "content_filter"
-    return reason and FINISH_REASONS.get(reason, UNKNOWN_REASON)
+    def read(self, body: Json) -> Iterator[Event]:
+        """What the response says."""
+        if not self._begun:
+            self._begun = True
+            self._id, self._model = text(body, "responseId"), text(body, "modelVersion")
+            yield Begun(self._id, self._model, self._created)
+        for candidate in children(body, "candidates")[:1]:
+            for part in children(child(candidate, "content"), "parts"):
+                yield from self._part(part)
+            reason = text(candidate, "finishReason")
+            if reason:
+                yield Finished(self._finish(reason))
+        if _blocked(body):
+            yield Refused(f"The prompt was blocked ({_blocked(body)}).")
+            yield Finished(Finish.FILTERED_INPUT)
+        if child(body, "usageMetadata"):
+            yield Counted(_usage(child(body, "usageMetadata")))
+
+    def _part(self, part: Json) -> Iterator[Event]:
+        """A part, and before it the signature that stands beside it."""
+        signature, words = text(part, "thoughtSignature"), text(part, "text")
+        call = child(part, "functionCall")
+        if call:
+            yield from self._call(call, signature)
+        elif part.get("thought"):
+            yield from (Thought(words) for _ in [words] if words)
+        else:
+            yield from self._signature(signature, "")
+            yield from (Said(words) for _ in [words] if words)
+
+    def _call(self, call: Json, signature: str) -> Iterator[Event]:
+        number, self._calls = self._calls, self._calls + 1
+        name = text(call, "id") or gemini_body.derived_id(self._id, number)
+        yield from self._signature(signature, name)
+        yield CallBegun(number, name, text(call, "name"))
+        yield CallArguments(number, msgspec.json.encode(child(call, "args")).decode())
+
+    def _signature(self, signature: str, of: str) -> Iterator[Event]:
+        if signature:
+            yield Thought("", signature, gemini_body.origin(self._model), of)
+
+    def _finish(self, reason: str) -> Finish:
+        """Calls are told by what was said: their reason is `STOP`. Raises `Failed` for an error of the model."""
+        if reason in MODEL_ERRORS:
+            raise failed(FailureKind.UNAVAILABLE, f"The model broke off ({reason}).", code=reason)
+        if reason.startswith("IMAGE_"):
+            return Finish.FILTERED_OUTPUT
+        finish = FINISHES.get(reason, UNKNOWN)
+        return Finish.TOOL_CALLS if self._calls and finish is Finish.STOP else finish
 
 
 def _usage(counts: Json) -> Usage:
@@ -178,38 +219,17 @@ class _Stream:
     """Reads `data: {response}` lines. There is no terminator: the stream ends with the connection."""
 
     def __init__(self, received_at_ms: int) -> None:
-        self.ended = False
+        self.ended = self.aside = False
         self._received_at_ms = received_at_ms
-        self._begun = False
+        self._reader = _Reader(received_at_ms)
 
-    def read(self, event: ServerSentEvent) -> Iterable[Chunk]:
+    def read(self, event: ServerSentEvent) -> Sequence[Event]:
         body = _object(event.data)
         if body is None:
             raise failed(FailureKind.UNAVAILABLE, "The stream holds a chunk that is not JSON.", code="malformed_chunk")
         if "error" in body:
             raise Failed(_failure(body, HttpResponse(200, {}, b"", self._received_at_ms)))
-        return self._chunks(body)
-
-    def _chunks(self, body: Json) -> Iterable[Chunk]:
-        head = _head(body, self._received_at_ms)
-        if not self._begun:
-            self._begun = True
-            yield head.chunk({"role": "assistant", "content": ""})
-        delta, reason = _said(body)
-        if delta:
-            yield head.chunk(delta)
-        if reason:
-            yield head.chunk({}, reason)
-            yield head.usage_chunk(_usage(child(body, "usageMetadata")))
-
-
-def _said(body: Json) -> tuple[Json, str]:
-    """What one response of a stream adds, and its finish reason; it may say nothing (usage alone)."""
-    for candidate in children(body, "candidates"):
-        words, reason = _text(candidate), _finish_reason(candidate)
-        return ({"content": words} if words else {}), reason
-    blocked = "blockReason" in child(body, "promptFeedback")
-    return ({"refusal": _blocked(body)}, "content_filter") if blocked else ({}, "")
+        return tuple(self._reader.read(body))
 
 
 def _failure(body: Json, response: HttpResponse) -> Failure:
