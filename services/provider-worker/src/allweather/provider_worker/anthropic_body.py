@@ -33,6 +33,7 @@ EFFORTS: Final = ("low", "medium", "high", "max")
 BUDGETED: Final = ("claude-haiku-4-5", "claude-3", "claude-sonnet-4-5", "claude-opus-4-5", "claude-opus-4-1")
 """Models that think within a budget; later ones adapt, and are told an effort."""
 LEAST_BUDGET: Final = 1024
+"""And at most three quarters of the limit: what is left has to hold the answer."""
 ID: Final = re.compile(r"[a-zA-Z0-9_-]+")
 
 
@@ -80,7 +81,7 @@ def _thinking(conversation: Conversation, model: str, limit: int) -> Json:
         written["thinking"] = {"type": "adaptive"} | ({"display": "omitted"} if thinking.shown is False else {})
         config["effort"] = effort(thinking, EFFORTS)
     elif thinking is not None and thinks(conversation) and not _loop_without_thoughts(conversation.turns):
-        tokens = max(LEAST_BUDGET, min(budget(thinking), limit - 1))
+        tokens = max(LEAST_BUDGET, min(budget(thinking), limit * 3 // 4))
         written["thinking"] = {"type": "enabled", "budget_tokens": tokens}
     return written | ({"output_config": config} if config else {})
 

@@ -59,7 +59,7 @@ PARAMETERS: Final[Mapping[str, Fate]] = {
     "others": NATIVE,
     "user": emulated("as a digest in `metadata.user_id`: the vendor asks for no personal data"),
     "instructions": emulated("gathered in `system`, wherever they stand in the conversation"),
-    "max_output_tokens": emulated(f"required here: {DEFAULT_MAX_TOKENS} where the caller gives none"),
+    "max_output_tokens": emulated(f"required here: {DEFAULT_MAX_TOKENS} where none is given; at most the model's own"),
     "thinking": emulated("an effort becomes a budget where the model has no efforts, and the other way round"),
     "seed": hint("left out: best effort by OpenAI's own definition"),
 }
@@ -123,7 +123,7 @@ class Anthropic(_Messages):
 
     def request(self, conversation: Conversation, target: Target, *, stream: bool) -> HttpRequest:
         deployment = target.deployment
-        limit = conversation.max_output_tokens or min(DEFAULT_MAX_TOKENS, deployment.max_output_tokens)
+        limit = min(conversation.max_output_tokens or DEFAULT_MAX_TOKENS, deployment.max_output_tokens)
         body = anthropic_body.body(conversation, deployment.model, limit)
         return _post(target, msgspec.json.encode(body | ({"stream": True} if stream else {})))
 
