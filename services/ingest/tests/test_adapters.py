@@ -16,9 +16,11 @@ from allweather.contracts.model import digest
 from allweather.ingest.adapters.conflicts import RedisConflicts
 from allweather.ingest.adapters.key_file import KeyFile
 from allweather.ingest.adapters.leases import Leases
+from allweather.ingest.adapters.response_table import ResponseTable
 from allweather.ingest.adapters.views import ParkingLimits, RouterViews
 from allweather.ingest.app import MIGRATIONS
 from allweather.ingest.keys import Keyring
+from allweather.ingest.responses import Kept
 from allweather.runtime.clock import FixedClock
 from allweather.runtime.migrations import migrate
 from allweather.runtime.postgres import Postgres, open_postgres
@@ -225,3 +227,44 @@ def test_a_keyring_holds_no_key(configuration: Configuration):
 
     assert KEY not in repr(vars(keyring))
     assert len(keyring) == 1
+
+
+# Responses
+
+
+def kept(name: str, previous: str | None = None, tenant: str = "demo") -> Kept:
+    return Kept(
+        request_id=ids.request_id("demo", name),
+        tenant=tenant,
+        previous=ids.request_id("demo", previous) if previous else None,
+        background=False,
+        stream=False,
+        store=True,
+        created_at_ms=1_000,
+        body=b'{"input": "Hi"}',
+    )
+
+
+async def test_a_response_is_found_with_all_on_which_it_builds(postgres: Postgres):
+    table = ResponseTable(postgres)
+    first, second, third = kept("r1"), kept("r2", "r1"), kept("r3", "r2")
+    for each in (third, first, second, second):
+        await table.keep(each)
+
+    assert await table.find(second.request_id, "demo") == second
+    assert await table.chain(third.request_id, "demo") == [first, second, third]
+    assert await table.find(second.request_id, "other") is None
+    assert await table.chain(third.request_id, "other") == []
+
+
+async def test_a_response_is_forgotten_by_its_own_tenant_or_with_age(postgres: Postgres):
+    table = ResponseTable(postgres)
+    first = kept("r4")
+    await table.keep(first)
+
+    assert not await table.forget(first.request_id, "other")
+    assert await table.forget(first.request_id, "demo")
+    assert not await table.forget(first.request_id, "demo")
+    await table.keep(first)
+    await table.prune(first.created_at_ms + 1)
+    assert await table.find(first.request_id, "demo") is None

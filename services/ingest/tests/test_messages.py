@@ -70,7 +70,8 @@ def error_of(response: httpx.Response) -> dict[str, Any]:
 async def test_the_sdk_gets_the_message_and_how_it_came_about(site: Site, claude: anthropic.AsyncAnthropic):
     site.script = answer
 
-    raw = await claude.messages.with_raw_response.create(**BODY)
+    create: Any = claude.messages.with_raw_response.create
+    raw = await create(**BODY)
 
     message = await raw.parse()
     assert [block.type for block in message.content] == ["thinking", "text", "tool_use"]

@@ -27,6 +27,7 @@ from allweather.ingest.doors.streamed import Patience
 from allweather.ingest.keys import Keyring
 from allweather.ingest.replies import Reply, of_row
 from allweather.ingest.routes import House, doors
+from allweather.ingest.testing import MemoryResponses
 from allweather.ingest.waiters import WaitingRoom
 from allweather.messaging import Broker, TailConsumer, TopicPartition, TransientError
 from allweather.messaging.tasks import cancel
@@ -120,6 +121,7 @@ class SimDoor:
             keyring=keyring,
             acceptance=acceptance,
             statuses=self.views,
+            responses=MemoryResponses(),
             probes=Probes(),
             clock=self.clock,
             patience=Patience(),

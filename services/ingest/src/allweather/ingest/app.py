@@ -16,6 +16,7 @@ from allweather.ingest.adapters.conflicts import RedisConflicts
 from allweather.ingest.adapters.key_file import KeyFile
 from allweather.ingest.adapters.leases import Leases, keep
 from allweather.ingest.adapters.publishing import Coalesced
+from allweather.ingest.adapters.response_table import ResponseTable
 from allweather.ingest.adapters.server import serving
 from allweather.ingest.adapters.views import ParkingLimits, RouterViews, watch_parking
 from allweather.ingest.deliveries import Deliveries
@@ -68,6 +69,7 @@ async def main(service: Service[Settings]) -> None:
         keyring=keyring,
         acceptance=acceptance,
         statuses=views,
+        responses=ResponseTable(postgres),
         probes=service.probes,
         clock=service.clock,
         patience=Patience(settings.hold_s, settings.keep_alive_s),

@@ -10,13 +10,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from allweather.contracts.config import Configuration
 from allweather.ingest import http, refusals
 from allweather.ingest.acceptance import Acceptance
-from allweather.ingest.doors.call import spoken
+from allweather.ingest.adapters.response_table import Responses
+from allweather.ingest.doors.background import Background
+from allweather.ingest.doors.call import ByMethod, spoken
 from allweather.ingest.doors.chat import ChatCompletions
 from allweather.ingest.doors.count_tokens import CountTokens
 from allweather.ingest.doors.messages import Messages
 from allweather.ingest.doors.models import ListModels, ShowModel
 from allweather.ingest.doors.probes import PATHS, ProbeDoor
 from allweather.ingest.doors.requests import Cancel, Look, Statuses, Submit
+from allweather.ingest.doors.responses import CreateResponse, Memory
+from allweather.ingest.doors.stored_responses import CancelResponse, DeleteResponse, InputItems, RetrieveResponse
 from allweather.ingest.doors.streamed import Patience
 from allweather.ingest.keys import Keyring
 from allweather.runtime.clock import Clock
@@ -31,6 +35,7 @@ class House:
     keyring: Keyring
     acceptance: Acceptance
     statuses: Statuses
+    responses: Responses
     probes: Probes
     clock: Clock
     patience: Patience
@@ -40,11 +45,18 @@ class House:
 def doors(house: House) -> ASGIApp:
     """The ASGI application; the busiest path comes first."""
     keyring, acceptance, clock = house.keyring, house.acceptance, house.clock
+    memory = Memory(house.responses, house.statuses)
+    background = Background(acceptance.room, house.statuses, house.patience)
+    stored: Any = (keyring, acceptance, clock, memory, background)
     limits: Any = {"patience": house.patience, "max_waiting": house.max_waiting}
     routes: Sequence[BaseRoute] = [
         Route("/v1/chat/completions", ChatCompletions(keyring, acceptance, clock, **limits)),
         Route("/v1/messages", Messages(keyring, acceptance, clock, **limits)),
         Route("/v1/messages/count_tokens", CountTokens(keyring, house.configuration)),
+        Route("/v1/responses", CreateResponse(*stored[:3], **limits, memory=memory, background=background)),
+        Route("/v1/responses/{id}", ByMethod(RetrieveResponse(*stored), DeleteResponse(*stored))),
+        Route("/v1/responses/{id}/cancel", CancelResponse(*stored)),
+        Route("/v1/responses/{id}/input_items", InputItems(*stored)),
         Route("/v1/requests", Submit(keyring, acceptance, clock)),
         Route("/v1/requests/{id}", Look(keyring, house.statuses, acceptance.secret)),
         Route("/v1/requests/{id}/cancel", Cancel(keyring, acceptance, clock)),

@@ -16,6 +16,8 @@ class Status:
 
     state: State
     reply: Reply | None = None
+    dispatched: bool = False
+    """Whether a vendor is being asked at this moment."""
 
     @property
     def details(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """For tests: a door over a broker in memory, with a pipeline behind it that answers as it is told."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,7 @@ from allweather.ingest.deliveries import Deliveries
 from allweather.ingest.doors.streamed import Patience
 from allweather.ingest.keys import Keyring
 from allweather.ingest.replies import Reply
+from allweather.ingest.responses import Kept
 from allweather.ingest.routes import House, doors
 from allweather.ingest.status import Status
 from allweather.ingest.waiters import WaitingRoom
@@ -79,6 +80,7 @@ class MemoryStatuses:
     def __init__(self) -> None:
         self.settled: dict[UUID, Reply] = {}
         self.parked: set[UUID] = set()
+        self.dispatched: set[UUID] = set()
         self.away = False
 
     async def outcomes(self, requests: Collection[UUID]) -> Mapping[UUID, Reply]:
@@ -89,7 +91,40 @@ class MemoryStatuses:
             raise DependencyAway("postgres: ConnectionRefusedError")
         if request_id in self.settled:
             return Status("settled", self.settled[request_id])
-        return Status("parked" if request_id in self.parked else "pending")
+        return Status("parked" if request_id in self.parked else "pending", dispatched=request_id in self.dispatched)
+
+
+class MemoryResponses:
+    """What was asked, as long as the process lasts."""
+
+    def __init__(self) -> None:
+        self.kept: dict[UUID, Kept] = {}
+        self.away = False
+
+    async def keep(self, kept: Kept) -> None:
+        self._check()
+        self.kept.setdefault(kept.request_id, kept)
+
+    async def find(self, request_id: UUID, tenant: str) -> Kept | None:
+        self._check()
+        kept = self.kept.get(request_id)
+        return kept if kept and kept.tenant == tenant else None
+
+    async def chain(self, request_id: UUID, tenant: str) -> Sequence[Kept]:
+        kept = await self.find(request_id, tenant)
+        if kept is None:
+            return []
+        return [*(await self.chain(kept.previous, tenant) if kept.previous else ()), kept]
+
+    async def forget(self, request_id: UUID, tenant: str) -> bool:
+        known = await self.find(request_id, tenant) is not None
+        if known:
+            del self.kept[request_id]
+        return known
+
+    def _check(self) -> None:
+        if self.away:
+            raise DependencyAway("postgres: ConnectionRefusedError")
 
 
 class OneParkingLot:
@@ -155,6 +190,7 @@ class Site:
     conflicts: MemoryConflicts
     statuses: MemoryStatuses
     limits: OneParkingLot
+    responses: MemoryResponses
     payloads: MemoryPayloads
     keyring: Keyring
     probes: Probes
@@ -196,6 +232,7 @@ async def opened(
         MemoryConflicts(),
         MemoryStatuses(),
         OneParkingLot(),
+        MemoryResponses(),
         MemoryPayloads(),
         Keyring(SECRET),
         Probes(),
@@ -216,6 +253,7 @@ async def opened(
         keyring=site.keyring,
         acceptance=acceptance,
         statuses=site.statuses,
+        responses=site.responses,
         probes=site.probes,
         clock=SystemClock(),
         patience=patience or Patience(),

@@ -33,6 +33,7 @@ class Waiter:
     def __init__(self, request_id: UUID, *, body_digest: str, correlation: bytes, wants_deltas: bool) -> None:
         self.request_id = request_id
         self.body_digest = body_digest
+        """Empty for one that only listens and has submitted nothing."""
         self.correlation = correlation
         """Names this submission; a reply that concerns no other submission of the request carries it."""
         self.wants_deltas = wants_deltas
@@ -96,7 +97,7 @@ class WaitingRoom:
 
     def other_body(self, request_id: UUID, body_digest: str) -> bool:
         """Whether somebody waits here for the same request with another body."""
-        return any(waiter.body_digest != body_digest for waiter in self.at(str(request_id).encode()))
+        return any(waiter.body_digest not in ("", body_digest) for waiter in self.at(str(request_id).encode()))
 
     def older_than(self, seconds: float) -> set[UUID]:
         """The requests for which somebody has waited for longer."""

@@ -42,7 +42,7 @@ class RouterViews:
         if request_id in settled:
             return Status("settled", settled[request_id])
         state = await self._postgres.run(lambda connection: connection.fetchval(_PROGRESS, request_id))
-        return Status("parked" if state == "parked" else "pending")
+        return Status("parked" if state == "parked" else "pending", dispatched=state == "dispatched")
 
     async def parked(self) -> Mapping[str, tuple[int, int]]:
         """Requests and bytes that wait for vendors, by tenant."""

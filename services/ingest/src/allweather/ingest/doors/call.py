@@ -54,7 +54,7 @@ class DoorEndpoint(ABC):
     """None where several APIs share the path."""
 
     def __init__(self, method: str, keyring: Keyring) -> None:
-        self._method = method
+        self.method = method
         self._keyring = keyring
 
     @abstractmethod
@@ -64,8 +64,8 @@ class DoorEndpoint(ABC):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = Call(scope, receive, send, self.dialect)
         try:
-            if scope["method"] != self._method:
-                raise refusals.wrong_method(self._method)
+            if scope["method"] != self.method:
+                raise refusals.wrong_method(self.method)
             call.tenant = self._authenticated(call)
             await self.serve(call)
         except Refused as refused:
@@ -84,6 +84,17 @@ class DoorEndpoint(ABC):
         if tenant is None:
             raise refusals.unauthorized()
         return tenant
+
+
+class ByMethod:
+    """A path that several endpoints share, each with a method of its own; the first one answers all others."""
+
+    def __init__(self, *endpoints: DoorEndpoint) -> None:
+        self._endpoints = {endpoint.method: endpoint for endpoint in endpoints}
+        self._first = endpoints[0]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._endpoints.get(scope["method"], self._first)(scope, receive, send)
 
 
 async def give(call: Call, reply: Reply) -> None:

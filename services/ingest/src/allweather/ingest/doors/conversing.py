@@ -1,7 +1,7 @@
 """What the doors have in common at which a caller waits for a model's answer, plain or streamed."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -43,9 +43,6 @@ _peek = msgspec.json.Decoder(Peek)
 class Conversing(DoorEndpoint):
     """Accepts a request in one dialect and answers when its outcome is there."""
 
-    defaults: Mapping[str, bytes] = INTERACTIVE
-    """Record headers that say how a request of this door is to be treated, where its caller says nothing."""
-
     def __init__(
         self,
         keyring: Keyring,
@@ -62,6 +59,41 @@ class Conversing(DoorEndpoint):
         self._patience = patience
         self._max_waiting = max_waiting
 
+    async def body(self, call: Call) -> bytes:
+        """The body of a call for which there is room."""
+        if self._room.count >= self._max_waiting:
+            raise refusals.crowded()
+        return await http.read_body(call.incoming, call.receive)
+
+    def asked(self, call: Call, body: bytes, defaults: Mapping[str, bytes]) -> Submission:
+        """What the caller submits; from now on the call has the id of the request."""
+        now = self._clock.now_ms()
+        asked = submission(
+            call.tenant, call.incoming, body, minted=str(uuid7(now)), accepted_at_ms=now, defaults=defaults
+        )
+        call.request_id = ids.public_id(asked.request_id, call.tenant, self._acceptance.secret)
+        return asked
+
+    async def answer(
+        self, call: Call, asked: Submission, form: Form | None, give: Callable[[Call, Reply], Awaitable[None]] = give
+    ) -> None:
+        """Submit, and answer with the outcome: as a stream in that form, or as `give` gives it."""
+        limit = wait_limit(asked, call.incoming)
+        with self._room.waiting(_waiter(asked, wants_deltas=form is not None)) as waiter:
+            await self._acceptance.accept(asked)
+            if form is None:
+                await give(call, await _outcome(call, waiter, limit))
+            else:
+                failpoints = self._acceptance.failpoints
+                await Streamed(call, waiter, self._patience, limit, form=form, failpoints=failpoints).serve()
+
+
+class PassedOn(Conversing):
+    """Publishes the caller's own bytes."""
+
+    defaults: Mapping[str, bytes] = INTERACTIVE
+    """Record headers that say how a request of this door is to be treated, where its caller says nothing."""
+
     @abstractmethod
     def form(self, peek: Peek) -> Form:
         """How this caller's stream is written."""
@@ -70,35 +102,11 @@ class Conversing(DoorEndpoint):
         """Raise `Refused` for what the API itself refuses and policy cannot see."""
 
     async def serve(self, call: Call) -> None:
-        if self._room.count >= self._max_waiting:
-            raise refusals.crowded()
-        body = await http.read_body(call.incoming, call.receive)
+        body = await self.body(call)
         peek = read_json(body)
         self.check(call, body)
-        asked = self._asked(call, body)
-        await self._answer(call, asked, self.form(peek) if peek.stream is True else None)
-
-    def _asked(self, call: Call, body: bytes) -> Submission:
-        now = self._clock.now_ms()
-        asked = submission(
-            call.tenant, call.incoming, body, minted=str(uuid7(now)), accepted_at_ms=now, defaults=self.defaults
-        )
-        call.request_id = ids.public_id(asked.request_id, call.tenant, self._acceptance.secret)
-        return asked
-
-    async def _answer(self, call: Call, asked: Submission, form: Form | None) -> None:
-        limit = wait_limit(asked, call.incoming)
-        with self._room.waiting(_waiter(asked, wants_deltas=form is not None)) as waiter:
-            await self._acceptance.accept(asked)
-            if form is None:
-                await self.give(call, await _outcome(call, waiter, limit))
-            else:
-                failpoints = self._acceptance.failpoints
-                await Streamed(call, waiter, self._patience, limit, form=form, failpoints=failpoints).serve()
-
-    async def give(self, call: Call, reply: Reply) -> None:
-        """Answer with the outcome."""
-        await give(call, reply)
+        asked = self.asked(call, body, self.defaults)
+        await self.answer(call, asked, self.form(peek) if peek.stream is True else None)
 
 
 def read_json(body: bytes) -> Peek:

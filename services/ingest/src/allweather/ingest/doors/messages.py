@@ -9,7 +9,7 @@ from allweather.contracts.slip import Dialect
 from allweather.ingest import refusals
 from allweather.ingest.acceptance import INTERACTIVE
 from allweather.ingest.doors.call import Call
-from allweather.ingest.doors.conversing import Conversing, Peek
+from allweather.ingest.doors.conversing import PassedOn, Peek
 from allweather.ingest.forms.form import Form
 from allweather.ingest.forms.messages import MessagesForm
 from allweather.ingest.http import Incoming
@@ -31,7 +31,7 @@ class _Sampling(msgspec.Struct):
 _sampling = msgspec.json.Decoder(_Sampling)
 
 
-class Messages(Conversing):
+class Messages(PassedOn):
     """Both versions of the API, and both ways to send the key."""
 
     dialect = Dialect.ANTHROPIC_MESSAGES

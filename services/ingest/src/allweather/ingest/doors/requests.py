@@ -1,5 +1,6 @@
 """`/v1/requests`: the asynchronous way. Submit now, look the outcome up later, or cancel."""
 
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from allweather.ingest.doors.call import Call, DoorEndpoint
 from allweather.ingest.doors.conversing import read_json
 from allweather.ingest.keys import Keyring
 from allweather.ingest.minting import uuid7
+from allweather.ingest.replies import Reply
 from allweather.ingest.status import Status
 from allweather.ingest.submission import submission
 from allweather.messaging import TransientError
@@ -26,6 +28,10 @@ class Statuses(Protocol):
 
     async def status(self, request_id: UUID) -> Status:
         """How far the request is. Raises `DependencyAway` when that cannot be known now."""
+        ...
+
+    async def outcomes(self, requests: Collection[UUID]) -> Mapping[UUID, Reply]:
+        """The outcomes of those requests that have one. Raises `DependencyAway`."""
         ...
 
 
