@@ -12,7 +12,17 @@ import msgspec
 Headers = list[tuple[bytes, bytes]]
 Json = dict[str, Any]
 Operation = Literal[
-    "chat", "responses", "embeddings", "count_tokens", "files", "batches", "models", "health", "token", "unknown"
+    "chat",
+    "responses",
+    "stored",  # something about a response that was made before
+    "embeddings",
+    "count_tokens",
+    "files",
+    "batches",
+    "models",
+    "health",
+    "token",
+    "unknown",
 ]
 
 

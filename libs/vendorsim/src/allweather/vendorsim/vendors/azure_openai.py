@@ -1,10 +1,16 @@
-"""Azure OpenAI: one resource per region; each operation by deployment (classic) or by body (v1)."""
+"""Azure OpenAI: one resource per region; Chat Completions, Responses and Embeddings, by deployment or by body."""
 
 from collections.abc import Sequence
 
 from allweather.vendorsim.answers import Answer, Finish
-from allweather.vendorsim.catalogue import AZURE_DEPLOYMENTS, AZURE_REGIONS
-from allweather.vendorsim.dialects import chat_answer, gpt_chat
+from allweather.vendorsim.catalogue import (
+    AZURE_DEPLOYMENTS,
+    AZURE_EMBEDDERS,
+    AZURE_EMBEDDING_REGIONS,
+    AZURE_REGIONS,
+)
+from allweather.vendorsim.dialects import chat_answer, embeddings, gpt_chat, responses_answer
+from allweather.vendorsim.dialects.responses import House, Responses
 from allweather.vendorsim.memory import PromptCache
 from allweather.vendorsim.vendors import azure_words as words
 from allweather.vendorsim.wire import (
@@ -13,6 +19,7 @@ from allweather.vendorsim.wire import (
     Frame,
     FrameKind,
     Json,
+    Operation,
     Outcome,
     Problem,
     Reply,
@@ -50,17 +57,18 @@ class AzureOpenAI:
 
     def __init__(self) -> None:
         self._cache = PromptCache()
+        self._responses: dict[str, Responses] = {}
+        """By region: a response is known where it was made, and nowhere else."""
 
     def read(self, request: Request) -> Call:
         region, _, path = request.path.partition("/")
-        deployment = _deployment_in(path)
-        known = request.method == "POST" and (deployment is not None or path == "openai/v1/chat/completions")
-        payload = json_object(request.body) if known else None
-        if known and deployment is None and payload is not None:
+        operation, deployment = _operation(request.method, path)
+        payload = json_object(request.body) if request.method == "POST" and operation != "unknown" else None
+        if deployment is None and payload is not None and operation != "stored":
             deployment = str(payload.get("model"))
-        model = AZURE_DEPLOYMENTS.get(deployment or "")
+        model = AZURE_DEPLOYMENTS.get(deployment or "") or AZURE_EMBEDDERS.get(deployment or "")
         target = Target(self.name, region, deployment, model.id if model else None)
-        return Call(request, target, "chat" if known else "unknown", payload, bool(payload and payload.get("stream")))
+        return Call(request, target, operation, payload, bool(payload and payload.get("stream")))
 
     def respond(self, call: Call, ticket: Ticket) -> Reply | Stream:
         outcome = words.unauthorized(call.request) or _misaddressed(call) or self._outcome(call, ticket)
@@ -80,20 +88,36 @@ class AzureOpenAI:
         headers = [*words.headers(call, ticket), (b"content-type", b"application/json"), *words.retry_headers(problem)]
         return Reply(problem.status, headers, encode(words.error(problem)))
 
-    def interrupt(self, problem: Problem, _call: Call, _ticket: Ticket, _sent: int, /) -> list[Frame]:
-        return [Frame(FrameKind.END, chat_answer.sse(words.error(problem)))]
+    def interrupt(self, problem: Problem, call: Call, ticket: Ticket, sent: int, /) -> list[Frame]:
+        match call.operation:
+            case "responses":
+                model = AZURE_DEPLOYMENTS[str(call.target.deployment)]
+                begun = responses_answer.skeleton(call.payload or {}, model, ticket, "in_progress")
+            case "stored":
+                begun = self._in(call).kept(_stored_path(call)[0])
+            case _:
+                return [Frame(FrameKind.END, chat_answer.sse(words.error(problem)))]
+        return responses_answer.interruption(problem, begun, sent, nested=ticket.digest[0] % 2 == 0)
+
+    def _in(self, call: Call) -> Responses:
+        return self._responses.setdefault(str(call.target.region), Responses())
 
     def _outcome(self, call: Call, ticket: Ticket) -> Outcome:
+        if call.operation == "stored":
+            name, *rest = _stored_path(call)
+            found = self._in(call).about(call.request.method, name, rest, call.request.query, ticket.wall)
+            return found or words.not_found()
         if call.payload is None:
             return words.not_json()
+        if call.operation == "embeddings":
+            return embeddings.answer({"model": None, **call.payload}, AZURE_EMBEDDERS[str(call.target.deployment)])
+        model = AZURE_DEPLOYMENTS[str(call.target.deployment)]
+        refused = words.filtered({**_SAFE_PROMPT, **_VIOLENT})
+        if call.operation == "responses":
+            house = House(f"{self.name}/{call.target.region}", refused, _mark_response)
+            return self._in(call).create(call.payload, model, house, ticket)
         return gpt_chat.answer(
-            call.payload,
-            AZURE_DEPLOYMENTS[str(call.target.deployment)],
-            ticket,
-            self._cache,
-            mark=_mark,
-            refused=words.filtered({**_SAFE_PROMPT, **_VIOLENT}),
-            opening=(_OPENING,),
+            call.payload, model, ticket, self._cache, mark=_mark, refused=refused, opening=(_OPENING,)
         )
 
 
@@ -113,20 +137,52 @@ def _judged(answer: Answer) -> Json:
     return {**_SAFE_ANSWER, **_VIOLENT} if answer.finish is Finish.FILTERED else _SAFE_ANSWER
 
 
-def _deployment_in(path: str) -> str | None:
-    """Return the deployment that a classic path names."""
-    match path.split("/"):
-        case ["openai", "deployments", deployment, "chat", "completions"]:
-            return deployment
+def _mark_response(body: Json, answer: Answer) -> None:
+    """Put the filter's verdicts on a finished response."""
+    body["content_filters"] = [
+        {
+            "blocked": source == "completion" and answer.finish is Finish.FILTERED,
+            "source_type": source,
+            "content_filter_results": _SAFE_PROMPT if source == "prompt" else _judged(answer),
+            "content_filter_offsets": {"start_offset": 0, "end_offset": len(answer.text), "check_offset": 0},
+        }
+        for source in ("prompt", "completion")
+    ]
+
+
+def _operation(method: str, path: str) -> tuple[Operation, str | None]:
+    """Return what a path below a resource stands for, and the deployment that it names, if it is a classic one."""
+    match (method, path.split("/")):
+        case ("POST", ["openai", "deployments", deployment, "chat", "completions"]):
+            return "chat", deployment
+        case ("POST", ["openai", "deployments", deployment, "embeddings"]):
+            return "embeddings", deployment
+        case ("POST", ["openai", "v1", "chat", "completions"]):
+            return "chat", None
+        case ("POST", ["openai", "v1", "embeddings"]):
+            return "embeddings", None
+        case ("POST", ["openai", "v1", "responses"] | ["openai", "responses"]):
+            return "responses", None
+        case (_, ["openai", "v1", "responses", _, *_] | ["openai", "responses", _, *_]):
+            return "stored", None
         case _:
-            return None
+            return "unknown", None
+
+
+def _stored_path(call: Call) -> Sequence[str]:
+    """Return the id of a response, and what is asked about it."""
+    return call.request.path.partition("/responses/")[2].split("/")
 
 
 def _misaddressed(call: Call) -> Problem | None:
-    classic = "/deployments/" in call.request.path
-    unversioned = classic and not call.request.query.get("api-version")
+    unversioned = "/openai/v1/" not in call.request.path and not call.request.query.get("api-version")
     if call.operation == "unknown" or call.target.region not in AZURE_REGIONS or unversioned:
         return words.not_found()
-    if call.target.deployment is not None and call.target.deployment not in AZURE_DEPLOYMENTS:
-        return words.no_deployment()
-    return None
+    deployment = call.target.deployment
+    if deployment is None:
+        return None
+    if call.operation == "embeddings":
+        known = deployment in AZURE_EMBEDDERS and call.target.region in AZURE_EMBEDDING_REGIONS
+    else:
+        known = deployment in AZURE_DEPLOYMENTS
+    return None if known else words.no_deployment()

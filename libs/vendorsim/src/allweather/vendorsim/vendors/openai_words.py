@@ -89,6 +89,11 @@ def no_model(name: str) -> Problem:
     return Problem(404, text, _INVALID, "model_not_found")
 
 
+def no_model_in_responses(name: str) -> Problem:
+    """Unlike Chat Completions, Responses calls an unknown model a bad request."""
+    return Problem(400, f"The requested model '{name}' does not exist.", _INVALID, "model_not_found", "model")
+
+
 def _rate_limited(failure: Failure, call: Call) -> Problem:
     if failure.code == "slow_down":
         text = "Your requests are growing too fast. Please slow down, and increase your request rate gradually."
