@@ -225,7 +225,8 @@ SCHEMAS: list[dict[str, Any]] = [
 def test_value_made_for_a_schema_is_valid_under_it(schema: dict[str, Any], choice: int) -> None:
     value = fill(schema, {"summary": "Said."}, choice)
 
-    assert Draft202012Validator(schema, format_checker=FormatChecker()).is_valid(value)
+    validator: Any = Draft202012Validator(schema, format_checker=FormatChecker())
+    assert validator.is_valid(value)
 
 
 def test_schema_with_references_and_choices_is_filled() -> None:

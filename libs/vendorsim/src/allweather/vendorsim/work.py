@@ -27,7 +27,7 @@ class Work(Generic[Line, Done]):
         if self.ended is not None:
             return
         due = len(self.lines) if not self.stopped else len(self.done)
-        due = min(due, int((now - self._started - _DELAY) * LINES_A_SECOND))
+        due = max(0, min(due, int((now - self._started - _DELAY) * LINES_A_SECOND)))
         for line in self.lines[len(self.done) : due]:
             self.done.append(self._run(line))
         if now - self._started >= _DELAY and (self.stopped or len(self.done) == len(self.lines)):

@@ -142,10 +142,16 @@ _CONFIG_RULES: tuple[Rule, ...] = (_ranges, _stops, _thinking, _schema, _logprob
 def _old_schema(schema: Json, where: str) -> Problem | None:
     """Check a schema in the old form: Google's own subset of OpenAPI, without references."""
     for path, part in _parts(schema, where):
-        unknown = next((name for name in part if name not in _SCHEMA), None)
+        unknown = next((name for name in part if _camel(name) not in _SCHEMA), None)
         if unknown is not None:
             return _no_field(unknown, path)
     return None
+
+
+def _camel(name: str) -> str:
+    """Google's parser takes either spelling, and the official client mixes them in schemas."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def _parts(schema: Json, where: str) -> Iterator[tuple[str, Json]]:

@@ -58,8 +58,17 @@ def bad_limit(name: str, limit: object, least: int = 1) -> Problem | None:
         return invalid(text, "invalid_type", name)
     if limit >= least:
         return None
-    text = f"Invalid '{name}': integer below minimum value. Expected a value >= {least}, but got {limit} instead."
-    return invalid(text, "integer_below_min_value", name)
+    return _out_of_bounds(name, "integer", limit, least, limit)
+
+
+def _out_of_bounds(name: str, kind: str, value: float, least: float, most: float) -> Problem:
+    end, code, bound = (
+        ("below minimum", "below_min", f">= {least:g}")
+        if value < least
+        else ("above maximum", "above_max", f"<= {most:g}")
+    )
+    text = f"Invalid '{name}': {kind} {end} value. Expected a value {bound}, but got {value} instead."
+    return invalid(text, f"{kind}_{code}_value", name)
 
 
 def _only_without_reasoning(name: str, usual: float | None) -> Rule:
@@ -84,9 +93,7 @@ def _between(name: str, least: float, most: float, then: Rule) -> Rule:
             return invalid(text, "invalid_type", name)
         if least <= value <= most:
             return then(value, payload, model)
-        end, bound = ("below minimum", f">= {least:g}") if value < least else ("above maximum", f"<= {most:g}")
-        text = f"Invalid '{name}': decimal {end} value. Expected a value {bound}, but got {value} instead."
-        return invalid(text, f"decimal_{end.replace(' ', '_')}_value", name)
+        return _out_of_bounds(name, "decimal", value, least, most)
 
     return rule
 
@@ -104,9 +111,7 @@ def _limit(limit: Any, _payload: Json, _model: Model) -> Problem | None:
 
 def _few_choices(count: Any, _payload: Json, _model: Model) -> Problem | None:
     if count == 0 or count > 128:
-        end, bound = ("below minimum", ">= 1") if count < 1 else ("above maximum", "<= 128")
-        text = f"Invalid 'n': integer {end} value. Expected a value {bound}, but got {count} instead."
-        return invalid(text, f"integer_{end.replace(' ', '_')}_value", "n")
+        return _out_of_bounds("n", "integer", count, 1, 128)
     return None
 
 
@@ -116,8 +121,7 @@ def _few_alternatives(top: Any, payload: Json, model: Model) -> Problem | None:
         return invalid(text, "invalid_value", "top_logprobs")
     if 0 <= top <= 20:
         return _only_without_reasoning("top_logprobs", None)(top, payload, model)
-    text = f"Invalid 'top_logprobs': integer above maximum value. Expected a value <= 20, but got {top} instead."
-    return invalid(text, "integer_above_max_value", "top_logprobs")
+    return _out_of_bounds("top_logprobs", "integer", top, 0, 20)
 
 
 def _stops(stop: Any, _payload: Json, model: Model) -> Problem | None:
