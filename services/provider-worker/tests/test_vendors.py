@@ -202,6 +202,24 @@ def test_stream_means_the_same_however_it_is_cut(vendor: str, name: str, data: s
     assert outcome(spoken, response, cuts) == outcome(spoken, response, [])
 
 
+@pytest.mark.parametrize(
+    ("vendor", "name"), [each for each in recordings() if "stream" in load_recording(*each).get("response", {})]
+)
+@given(data=st.data())
+def test_unknown_events_and_signs_of_life_say_nothing(vendor: str, name: str, data: st.DataObject) -> None:
+    """Vendors add events without notice, and proxies keep connections alive."""
+    recording = load_recording(vendor, name)
+    response, spoken = recording["response"], format_of(vendor, recording)
+    lines: list[str] = response["stream"]
+    gaps = [0, *(place + 1 for place, line in enumerate(lines) if not line)]
+    at = data.draw(st.sampled_from(gaps))
+    strange = ["event: novel", 'data: {"type":"novel","new":[1]}', "", ": keep-alive", ""]
+
+    changed = response | {"stream": [*lines[:at], *strange, *lines[at:]]}
+
+    assert outcome(spoken, changed, []) == outcome(spoken, response, [])
+
+
 def streamed_and_whole() -> list[tuple[str, str, str]]:
     """Recordings of the same answer, once as a stream and once as a whole."""
     known = {each for each in recordings() if "answer" in load_recording(*each)["expected"]}

@@ -155,7 +155,7 @@ class _Reader:
 
     def read(self, body: Json) -> Iterator[Event]:
         """What the response says."""
-        if not self._begun:
+        if not self._begun and (text(body, "responseId") or children(body, "candidates") or _blocked(body)):
             self._begun = True
             self._id, self._model = text(body, "responseId"), text(body, "modelVersion")
             yield Begun(self._id, self._model, self._created)
