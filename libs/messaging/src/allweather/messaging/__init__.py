@@ -34,6 +34,7 @@ from allweather.messaging.types import (
     RecordHandler,
     TopicPartition,
 )
+from allweather.messaging.window import stepping_aside
 
 __all__ = [
     "BatchHandler",
@@ -73,4 +74,5 @@ __all__ = [
     "TransientError",
     "UnknownTopic",
     "note_progress",
+    "stepping_aside",
 ]

@@ -21,7 +21,8 @@ class ConcurrentConsumer:
     The committed offset never passes an unfinished record; finished ones beyond it are noted beside it, so that the
     next owner of the partition does not handle them again. A handler survives rebalances: it ends in its own time and
     its outputs are published, but only the partition's owner of that moment commits its offset. So a record can be in
-    two hands for a while, in two processes; within one process it never is.
+    two hands for a while, in two processes; within one process it never is. A handler that waits for the other hand
+    steps aside (`stepping_aside`), and takes no place while it does.
     `middleware` is applied outermost first, and sees batches of one record.
     """
 

@@ -15,6 +15,7 @@ from allweather.messaging.ports import Committed
 from allweather.messaging.progress import Progress
 from allweather.messaging.tasks import cancel, until_first
 from allweather.messaging.types import Outputs, Record, TopicPartition
+from allweather.messaging.window import Window
 
 
 class Flights:
@@ -35,7 +36,7 @@ class Flights:
         metrics: Metrics,
     ) -> None:
         self._intake, self._steps, self._progress = intake, steps, progress
-        self._group, self._window, self._pace, self._metrics = group, window, pace, metrics
+        self._group, self._pace, self._metrics = group, pace, metrics
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._flying: dict[tuple[TopicPartition, int], float] = {}
@@ -44,6 +45,7 @@ class Flights:
         self._error: BaseException | None = None
         self._landing = self._finishing = False
         self._has_landed, self._changed, self._has_failed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._window = Window(window, self._flying.__len__, self._changed.set)
         self.moved = asyncio.Event()
 
     async def run(self) -> None:
@@ -97,7 +99,7 @@ class Flights:
     async def _begin(self) -> None:
         while True:
             record = await self._intake.first()
-            if self._finishing or len(self._flying) >= self._window or not self._admits(record):
+            if self._finishing or self._window.full or not self._admits(record):
                 await self._change()
             else:
                 self._launch(self._intake.pop())
@@ -115,6 +117,7 @@ class Flights:
             self.moved.set()
 
     async def _fly(self, record: Record) -> None:
+        self._window.adopt()
         outputs = await self._steps.handle([record])
         self._landed.append((record, outputs))
         self._has_landed.set()
@@ -129,7 +132,7 @@ class Flights:
             await self._steps.publish([message for _, outputs in landed for message in outputs.messages])
             self._finish(landed)
             del self._landed[: len(landed)]
-            self._changed.set()
+            self._window.freed()
             await self._steps.tidy(outputs.after_ack for _, outputs in landed)
 
     def _finish(self, landed: Sequence[tuple[Record, Outputs]]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from allweather.messaging.progress import note_progress
+from allweather.messaging import note_progress, stepping_aside
 from allweather.provider_worker.claims import Claim, Meeting, meet
 from allweather.runtime.redis import AWAY, RedisGuard
 from allweather.runtime.redis_client import Command
@@ -27,14 +27,14 @@ class RedisClaims:
         self._mine: dict[str, Claim] = {}
 
     async def acquire(self, claim: Claim) -> bool:
-        """Whether the call is ours to make. Waits while another holder is alive; without Redis it is ours."""
-        while (meeting := await self._meet(claim)) is Meeting.WAIT:
-            note_progress()
-            await asyncio.sleep(LOOK_AGAIN_S)
-        if meeting is not Meeting.TAKE_OVER:
-            return False
-        self._mine[claim.attempt] = claim
-        return True
+        """Whether the call is ours to make; without Redis it is.
+
+        Waits while another holder is alive, and takes no place in this process meanwhile: many calls may be in hand
+        elsewhere when partitions move, and other records must not wait behind them.
+        """
+        if (meeting := await self._meet(claim)) is Meeting.WAIT:
+            meeting = await self._waited(claim)
+        return meeting is Meeting.TAKE_OVER
 
     def done(self, claim: Claim) -> None:
         """The result is acknowledged: whoever meets this record again commits it."""
@@ -56,14 +56,29 @@ class RedisClaims:
             renewal.cancel()
             await self._redis.flushed()
 
+    async def _waited(self, claim: Claim) -> Meeting:
+        """What becomes of the claim that another holds."""
+        try:
+            async with stepping_aside():
+                while (meeting := await self._meet(claim)) is Meeting.WAIT:
+                    note_progress()
+                    await asyncio.sleep(LOOK_AGAIN_S)
+        except BaseException:
+            self.abandon(claim)
+            raise
+        return meeting
+
     async def _meet(self, claim: Claim) -> Meeting:
         """Take the claim if it is free, else say whom we met. A claim taken over is ours from here on."""
         held = await self._redis.call(*_take(claim))
         if held is None or held is AWAY:
-            return Meeting.TAKE_OVER
-        meeting = meet(Claim.read(claim.attempt, held.decode()), claim)
+            meeting = Meeting.TAKE_OVER
+        else:
+            meeting = meet(Claim.read(claim.attempt, held.decode()), claim)
+            if meeting is Meeting.TAKE_OVER:
+                self._redis.post("SET", _key(claim), claim.value, "PX", LEASE_MS)
         if meeting is Meeting.TAKE_OVER:
-            self._redis.post("SET", _key(claim), claim.value, "PX", LEASE_MS)
+            self._mine[claim.attempt] = claim
         return meeting
 
     async def _renew(self) -> None:
