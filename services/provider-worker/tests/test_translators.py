@@ -17,7 +17,6 @@ from allweather.contracts.conversation import (
     JsonFormat,
     Opaque,
     Origin,
-    Part,
     Text,
     Thinking,
     Tool,
@@ -37,9 +36,9 @@ LOOKUP = Tool("lookup", parameters={"type": "object"})
 OPUS, HAIKU = "anthropic/claude-opus-4-6", "anthropic/claude-haiku-4-5"
 
 
-def asking(*parts: Part, **fields: Any) -> Conversation:
-    turns = (HELLO, Turn("user", parts)) if parts else (HELLO,)
-    return Conversation(**({"model": "triage", "turns": turns} | fields))
+def asking(**fields: Any) -> Conversation:
+    given: dict[str, Any] = {"model": "triage", "turns": (HELLO,)}
+    return Conversation(**(given | fields))
 
 
 def deployment(configuration: Configuration, name: str, **changes: Any) -> Deployment:
