@@ -176,3 +176,17 @@ async def test_model_rules_are_openais(http: httpx.AsyncClient) -> None:
 
     assert response.status_code == 400
     assert response.json()["error"]["code"] == "unsupported_parameter"
+
+
+async def test_asynchronous_filter_has_a_say_after_the_finish_reason(http: httpx.AsyncClient) -> None:
+    turn = {"role": "user", "content": "[[offsets]] Hello."}
+    request = body(messages=[turn], stream=True, stream_options={"include_usage": True})
+
+    found = chunks((await http.post(classic(), headers=HEADERS, json=request)).text)
+
+    assert found[-3]["choices"][0]["finish_reason"] == "stop"
+    (late,) = found[-2]["choices"]
+    assert late["finish_reason"] is None
+    assert "delta" not in late
+    assert late["content_filter_offsets"]["end_offset"] > 0
+    assert found[-1]["choices"] == []

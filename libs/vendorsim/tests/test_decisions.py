@@ -44,6 +44,14 @@ def test_probability_strikes_about_that_share_of_calls() -> None:
     assert 500 < sum(struck(board, OPENAI, 2000)) < 700
 
 
+def test_fault_of_one_operation_spares_the_others() -> None:
+    board = FaultBoard()
+    board.replace([Status(status=500, operation="embeddings")])
+
+    assert board.plan(OPENAI, 1, 0.0, "chat") == CALM
+    assert board.plan(OPENAI, 2, 0.0, "embeddings").fault == "status"
+
+
 def test_first_ending_wins_and_a_disturbance_stands_beside_it() -> None:
     board = FaultBoard()
     board.replace([Cut(after=1), Status(status=529, vendor="openai"), Hang(), Stall()])

@@ -16,7 +16,7 @@ from allweather.vendorsim.faults import (
     kind_of,
     refuses_everything,
 )
-from allweather.vendorsim.wire import Target
+from allweather.vendorsim.wire import Operation, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,11 @@ class Armed:
     def __post_init__(self) -> None:
         self.label = repr(self.fault)
 
-    def strikes(self, seed: int, target: Target, now: float) -> bool:
+    def strikes(self, seed: int, target: Target, operation: Operation, now: float) -> bool:
         """Decide for the next matching call; the n-th is always decided the same way."""
-        if not self.fault.matches(target) or (self.fault.count is not None and self.struck >= self.fault.count):
+        if not self.fault.matches(target, operation) or (
+            self.fault.count is not None and self.struck >= self.fault.count
+        ):
             return False
         self.seen += 1
         if self.fault.probability < 1 and draw(seed, self.label, self.seen) >= self.fault.probability:
@@ -144,13 +146,13 @@ class FaultBoard:
         """Return the vendors that refuse every call (None: all of them), whose own listeners are therefore closed."""
         return frozenset(armed.fault.vendor for armed in self._armed if refuses_everything(armed.fault))
 
-    def plan(self, target: Target, number: int, now: float) -> Plan:
+    def plan(self, target: Target, number: int, now: float, operation: Operation = "chat") -> Plan:
         """Decide what happens to a call: the first ending, the first disturbance, and all delays that strike."""
         if not self._armed and not self._profile:
             return CALM
         struck = _Struck()
         for armed in (*self._profile, *self._armed):
-            if struck.has_room_for(armed.fault) and armed.strikes(self._seed, target, now):
+            if struck.has_room_for(armed.fault) and armed.strikes(self._seed, target, operation, now):
                 struck.add(armed.fault)
         limit = next((armed.buckets[target] for armed in self._armed if target in armed.buckets), None)
         first, each = self._pace(struck.latency, number)

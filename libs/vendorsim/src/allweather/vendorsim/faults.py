@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from allweather.vendorsim.wire import Failure, Target
+from allweather.vendorsim.wire import Failure, Operation, Target
 
 VendorName = Literal["anthropic", "openai", "azure-openai", "vertex", "open-source"]
 Seconds = Annotated[float, Meta(ge=0)]
@@ -26,13 +26,16 @@ class Fault(
     region: str | None = None
     deployment: str | None = None
     model: str | None = None
+    operation: Operation | None = None
+    """`chat`, `responses`, `embeddings`, ...: what the call log calls it."""
     probability: Annotated[float, Meta(gt=0, le=1)] = 1.0
     count: Annotated[int, Meta(ge=1)] | None = None
     """Strike this many calls, then no more."""
 
-    def matches(self, target: Target) -> bool:
+    def matches(self, target: Target, operation: Operation) -> bool:
         return (
-            self.vendor in (None, target.vendor)
+            self.operation in (None, operation)
+            and self.vendor in (None, target.vendor)
             and self.region in (None, target.region)
             and self.deployment in (None, target.deployment)
             and self.model in (None, target.model)
@@ -198,5 +201,5 @@ def kind_of(fault: Fault) -> str:
 
 def refuses_everything(fault: AnyFault) -> bool:
     """Tell whether nothing of the vendor is left to answer."""
-    narrow = (fault.region, fault.deployment, fault.model, fault.count)
+    narrow = (fault.region, fault.deployment, fault.model, fault.operation, fault.count)
     return isinstance(fault, Refuse) and fault.probability >= 1 and not any(narrow)

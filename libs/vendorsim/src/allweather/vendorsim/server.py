@@ -65,7 +65,7 @@ class Simulation:
         wall, monotonic = time.time(), time.monotonic()
         digest = hashlib.sha256(call.request.body)
         record = self._log.received(call, f"sha256:{digest.hexdigest()}", wall, monotonic)
-        plan = self._board.plan(call.target, record.number, monotonic)
+        plan = self._board.plan(call.target, record.number, monotonic, call.operation)
         record.fault = plan.fault
         ticket = Ticket(record.number, wall, self._meter.count(call.target, wall, plan.limit), digest.digest())
         usage = Usage()

@@ -27,7 +27,7 @@ class Cues:
     rest: str
     """The text without its cues."""
     marks: frozenset[str] = frozenset()
-    """Cues that are a mere word: refuse, filter, long, fail, window, pause, malformed, redacted."""
+    """Cues that are a mere word: refuse, filter, long, fail, window, pause, malformed, redacted, offsets."""
     calls: tuple[WantedCall, ...] = ()
     say: str | None = None
     """The answer, word for word."""
@@ -35,7 +35,7 @@ class Cues:
     """Tokens of reasoning."""
 
 
-MARKS = frozenset(("refuse", "filter", "long", "fail", "window", "pause", "malformed", "redacted"))
+MARKS = frozenset(("refuse", "filter", "long", "fail", "window", "pause", "malformed", "redacted", "offsets"))
 _BEGIN = re.compile(r"\[\[(\w+)\s*")
 _NAME = re.compile(r"[\w.-]+")
 _DIGITS = re.compile(r"\d+")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from allweather.vendorsim.answers import estimate
 from allweather.vendorsim.catalogue import Embedder
-from allweather.vendorsim.dialects.gpt_rules import invalid
+from allweather.vendorsim.dialects.gpt_words import invalid
 from allweather.vendorsim.dialects.vectors import embedding
 from allweather.vendorsim.wire import Json, Outcome, Problem, Usage, Whole, encode, items
 

@@ -6,7 +6,8 @@ from allweather.vendorsim.answers import Answer, Ask, Finish
 from allweather.vendorsim.catalogue import Model
 from allweather.vendorsim.dialects import chat, chat_answer
 from allweather.vendorsim.dialects.gpt_pictures import picture_tokens
-from allweather.vendorsim.dialects.gpt_rules import effort_of, invalid
+from allweather.vendorsim.dialects.gpt_rules import effort_of
+from allweather.vendorsim.dialects.gpt_words import invalid
 from allweather.vendorsim.wire import Json, Problem, Ticket, Usage, members
 
 

@@ -1,6 +1,6 @@
 """Chat Completions of the GPT models: from a request to the answer that OpenAI gives; Azure adds to it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from allweather.vendorsim.answers import Answer, Finish, variants
 from allweather.vendorsim.catalogue import Model
@@ -12,6 +12,9 @@ from allweather.vendorsim.wire import Frame, FrameKind, Json, Outcome, Problem, 
 Marking = Callable[[Json, FrameKind | None, Sequence[Answer]], None]
 """What a vendor adds to a whole completion (no frame kind) or to a chunk of that kind."""
 
+Late = Callable[[Json, Sequence[Answer]], Iterable[Frame]]
+"""What a vendor sends after the finish reasons, from what every chunk repeats and the answers."""
+
 
 def answer(
     payload: Json,
@@ -22,11 +25,12 @@ def answer(
     mark: Marking | None = None,
     refused: Problem | None = None,
     opening: Sequence[Frame] = (),
+    late: Late = lambda _head, _answers: (),
 ) -> Outcome:
     """Check and answer a request.
 
     `refused` is what is said to a prompt that the vendor's filter stops; without it the model itself declines.
-    `opening` are frames before the first chunk.
+    `opening` are frames before the first chunk, `late` those that follow the finish reasons.
     """
     if (problem := gpt_rules.check(payload, model)) is not None:
         return problem
@@ -40,7 +44,7 @@ def answer(
     spent = chat_answer.usage_of(ask, answers)
     usage = gpt.usage(spent, answers, cached)
     if payload.get("stream"):
-        return Streamed(_frames(payload, answers, model, usage, ticket, mark, opening), spent)
+        return Streamed(_frames(payload, answers, model, usage, ticket, mark, opening, late), spent)
     body = gpt.completion(payload, answers, model, usage, ticket)
     if mark is not None:
         mark(body, None, answers)
@@ -61,6 +65,7 @@ def _frames(
     ticket: Ticket,
     mark: Marking | None,
     opening: Sequence[Frame],
+    late: Late,
 ) -> Iterator[Frame]:
     yield from opening
     head = gpt.head(ticket, model)
@@ -72,6 +77,7 @@ def _frames(
             mark(chunk, kind, answers)
         chunk["obfuscation"] = gpt.padding(ticket, number)
         yield Frame(kind, chat_answer.sse(chunk), tokens)
+    yield from late(head, answers)
     if with_usage:
         kind, chunk, tokens = chat_answer.usage_chunk(head, usage)
         yield Frame(kind, chat_answer.sse({**chunk, "obfuscation": ""}), tokens)

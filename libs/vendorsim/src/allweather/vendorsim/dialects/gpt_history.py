@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from allweather.vendorsim.dialects.gpt_pictures import check_picture
+from allweather.vendorsim.dialects.gpt_words import invalid
 from allweather.vendorsim.wire import Json, Problem, items, members
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -12,11 +13,11 @@ _PARTS = ("text", "image_url", "input_audio", "refusal", "audio", "file")
 def has_messages(payload: Json) -> Problem | None:
     messages = payload.get("messages")
     if messages is None:
-        return _invalid("Missing required parameter: 'messages'.", "missing_required_parameter", "messages")
+        return invalid("Missing required parameter: 'messages'.", "missing_required_parameter", "messages")
     if not isinstance(messages, list):
-        return _invalid("Invalid type for 'messages': expected an array of objects.", "invalid_type", "messages")
+        return invalid("Invalid type for 'messages': expected an array of objects.", "invalid_type", "messages")
     if not messages:
-        return _invalid(
+        return invalid(
             "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
             "empty_array",
             "messages",
@@ -44,7 +45,7 @@ def check(messages: Sequence[object]) -> Problem | None:
 def _turn(message: Json, role: object, number: int) -> Problem | None:
     if role not in _ROLES:
         text = f"Invalid value: '{role}'. Supported values are: {', '.join(repr(known) for known in _ROLES)}."
-        return _invalid(text, "invalid_value", f"messages[{number}].role")
+        return invalid(text, "invalid_value", f"messages[{number}].role")
     content = message.get("content")
     if isinstance(content, str):
         return None
@@ -53,9 +54,7 @@ def _turn(message: Json, role: object, number: int) -> Problem | None:
     if role == "assistant" and (message.get("tool_calls") or message.get("refusal") or message.get("function_call")):
         return None
     kind = "null" if content is None else "an object"
-    return _invalid(
-        f"Invalid value for 'content': expected a string, got {kind}.", None, f"messages.[{number}].content"
-    )
+    return invalid(f"Invalid value for 'content': expected a string, got {kind}.", None, f"messages.[{number}].content")
 
 
 def _parts(parts: Sequence[object], role: str, number: int) -> Problem | None:
@@ -64,13 +63,13 @@ def _parts(parts: Sequence[object], role: str, number: int) -> Problem | None:
         if kind not in _PARTS:
             known = ", ".join(f"'{each}'" for each in _PARTS[:-1]) + f", and '{_PARTS[-1]}'"
             text = f"Invalid value: '{kind}'. Supported values are: {known}."
-            return _invalid(text, "invalid_value", f"{param}.type")
+            return invalid(text, "invalid_value", f"{param}.type")
         if kind == "image_url" and role != "user":
             text = (
                 f"Invalid 'messages[{number}]'. Image URLs are only allowed for messages with role 'user', but this "
                 f"message with role '{role}' contains an image URL."
             )
-            return _invalid(text, "invalid_value", f"messages[{number}]")
+            return invalid(text, "invalid_value", f"messages[{number}]")
         if kind == "image_url":
             problem = check_picture(members(part.get("image_url")).get("url"), f"{param}.image_url.url")
             if problem is not None:
@@ -85,7 +84,7 @@ def _answers(message: Json, number: int, waiting: list[str]) -> Problem | None:
         waiting.remove(str(called))
         return _parts(items(message.get("content")), "tool", number)
     text = "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'."
-    return _invalid(text, None, f"messages.[{number}].role")
+    return invalid(text, None, f"messages.[{number}].role")
 
 
 def _unanswered(waiting: Sequence[str]) -> Problem | None:
@@ -95,8 +94,4 @@ def _unanswered(waiting: Sequence[str]) -> Problem | None:
         "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "
         f"The following tool_call_ids did not have response messages: {', '.join(waiting)}"
     )
-    return _invalid(text, None, "messages")
-
-
-def _invalid(text: str, code: str | None, param: str | None) -> Problem:
-    return Problem(400, text, "invalid_request_error", code, param)
+    return invalid(text, None, "messages")

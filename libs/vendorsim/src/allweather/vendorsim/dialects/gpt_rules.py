@@ -5,6 +5,14 @@ from typing import Any
 
 from allweather.vendorsim.catalogue import Model
 from allweather.vendorsim.dialects import gpt_history
+from allweather.vendorsim.dialects.gpt_words import (
+    bad_effort,
+    bad_function,
+    bad_limit,
+    invalid,
+    out_of_bounds,
+    unsupported,
+)
 from allweather.vendorsim.dialects.strict import complaint
 from allweather.vendorsim.wire import Json, Problem, encode, items, members
 
@@ -25,50 +33,8 @@ def check(payload: Json, model: Model) -> Problem | None:
     return gpt_history.check(items(payload["messages"]))
 
 
-def invalid(text: str, code: str | None, param: str | None) -> Problem:
-    return Problem(400, text, "invalid_request_error", code, param)
-
-
 def effort_of(payload: Json, model: Model) -> str:
     return str(payload.get("reasoning_effort") or model.usual_effort)
-
-
-def unsupported(name: str, hint: str = "") -> Problem:
-    text = f"Unsupported parameter: '{name}' is not supported with this model.{hint}"
-    return invalid(text, "unsupported_parameter", name)
-
-
-def bad_effort(effort: object, name: str, model: Model) -> Problem | None:
-    """Return what is wrong with a reasoning effort."""
-    if not model.efforts:
-        return unsupported(name)
-    if effort in model.efforts:
-        return None
-    known = ", ".join(f"'{each}'" for each in model.efforts)
-    text = f"Unsupported value: '{name}' does not support '{effort}' with this model. Supported values are: {known}."
-    return invalid(text, "unsupported_value", name)
-
-
-def bad_limit(name: str, limit: object, least: int = 1) -> Problem | None:
-    """Return what is wrong with a limit of output tokens."""
-    if isinstance(limit, bool) or not isinstance(limit, int):
-        kinds: dict[type, str] = {str: "a string", float: "a decimal number", bool: "a boolean"}
-        kind = kinds.get(limit.__class__, "an object")
-        text = f"Invalid type for '{name}': expected an integer, but got {kind} instead."
-        return invalid(text, "invalid_type", name)
-    if limit >= least:
-        return None
-    return _out_of_bounds(name, "integer", limit, least, limit)
-
-
-def _out_of_bounds(name: str, kind: str, value: float, least: float, most: float) -> Problem:
-    end, code, bound = (
-        ("below minimum", "below_min", f">= {least:g}")
-        if value < least
-        else ("above maximum", "above_max", f"<= {most:g}")
-    )
-    text = f"Invalid '{name}': {kind} {end} value. Expected a value {bound}, but got {value} instead."
-    return invalid(text, f"{kind}_{code}_value", name)
 
 
 def _only_without_reasoning(name: str, usual: float | None) -> Rule:
@@ -93,7 +59,7 @@ def _between(name: str, least: float, most: float, then: Rule) -> Rule:
             return invalid(text, "invalid_type", name)
         if least <= value <= most:
             return then(value, payload, model)
-        return _out_of_bounds(name, "decimal", value, least, most)
+        return out_of_bounds(name, "decimal", value, least, most)
 
     return rule
 
@@ -111,7 +77,7 @@ def _limit(limit: Any, _payload: Json, _model: Model) -> Problem | None:
 
 def _few_choices(count: Any, _payload: Json, _model: Model) -> Problem | None:
     if count == 0 or count > 128:
-        return _out_of_bounds("n", "integer", count, 1, 128)
+        return out_of_bounds("n", "integer", count, 1, 128)
     return None
 
 
@@ -121,7 +87,7 @@ def _few_alternatives(top: Any, payload: Json, model: Model) -> Problem | None:
         return invalid(text, "invalid_value", "top_logprobs")
     if 0 <= top <= 20:
         return _only_without_reasoning("top_logprobs", None)(top, payload, model)
-    return _out_of_bounds("top_logprobs", "integer", top, 0, 20)
+    return out_of_bounds("top_logprobs", "integer", top, 0, 20)
 
 
 def _stops(stop: Any, _payload: Json, model: Model) -> Problem | None:
@@ -176,24 +142,6 @@ def _tools(tools: Any, _payload: Json, _model: Model) -> Problem | None:
         if (problem := bad_function(function, f"{param}.name", f"{param}.parameters")) is not None:
             return problem
     return None
-
-
-def bad_function(function: Json, name_param: str, parameters_param: str) -> Problem | None:
-    """Return what is wrong with the declaration of a function."""
-    name = str(function.get("name"))
-    if not name.replace("_", "a").replace("-", "a").isalnum() or not name.isascii() or len(name) > 64:
-        text = (
-            f"Invalid '{name_param}': string does not match pattern. Expected a string that matches the pattern "
-            "'^[a-zA-Z0-9_-]+$'."
-        )
-        return invalid(text, "invalid_value", name_param)
-    parameters = members(function.get("parameters"))
-    found = complaint(parameters) if function.get("strict") else None
-    if found is None and parameters and parameters.get("type") != "object":
-        found = f"schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{parameters.get('type')}\"'."
-    if found is None:
-        return None
-    return invalid(f"Invalid schema for function '{name}': {found}", "invalid_function_parameters", parameters_param)
 
 
 def _format(wanted: Any, payload: Json, _model: Model) -> Problem | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
-from allweather.vendorsim.dialects.gpt_rules import invalid
+from allweather.vendorsim.dialects.gpt_words import invalid
 from allweather.vendorsim.dialects.openai_files import Files, StoredFile
 from allweather.vendorsim.memory import Shelf
 from allweather.vendorsim.wire import Json, Outcome, Problem, Ticket, Whole, encode, json_object, members

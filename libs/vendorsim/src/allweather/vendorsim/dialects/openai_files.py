@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from allweather.vendorsim.dialects.gpt_rules import invalid
+from allweather.vendorsim.dialects.gpt_words import invalid
 from allweather.vendorsim.memory import Shelf
 from allweather.vendorsim.wire import Json, Outcome, Problem, Ticket, Whole, encode
 

@@ -8,7 +8,7 @@ from allweather.vendorsim.answers import Answer, Ask, Finish, compose
 from allweather.vendorsim.catalogue import Model
 from allweather.vendorsim.dialects import responses_answer, responses_history, responses_rules
 from allweather.vendorsim.dialects.gpt_cache import cached_tokens
-from allweather.vendorsim.dialects.gpt_rules import invalid
+from allweather.vendorsim.dialects.gpt_words import invalid
 from allweather.vendorsim.dialects.responses_read import read_ask
 from allweather.vendorsim.memory import PromptCache, Shelf
 from allweather.vendorsim.wire import Frame, Json, Outcome, Problem, Streamed, Ticket, Usage, Whole, encode

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from allweather.vendorsim.dialects.gpt_pictures import check_picture
-from allweather.vendorsim.dialects.gpt_rules import invalid
+from allweather.vendorsim.dialects.gpt_words import invalid
 from allweather.vendorsim.sealing import genuine
 from allweather.vendorsim.wire import Json, Problem, items, members
 

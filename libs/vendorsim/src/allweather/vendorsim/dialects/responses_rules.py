@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from allweather.vendorsim.catalogue import Model
-from allweather.vendorsim.dialects.gpt_rules import bad_effort, bad_function, bad_limit, invalid, unsupported
+from allweather.vendorsim.dialects.gpt_words import bad_effort, bad_function, bad_limit, invalid, unsupported
 from allweather.vendorsim.dialects.strict import complaint
 from allweather.vendorsim.wire import Json, Problem, encode, items, members
 

@@ -1,6 +1,6 @@
 """Azure OpenAI: one resource per region; Chat Completions, Responses and Embeddings, by deployment or by body."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from allweather.vendorsim.answers import Answer, Finish
 from allweather.vendorsim.catalogue import (
@@ -117,7 +117,14 @@ class AzureOpenAI:
             house = House(f"{self.name}/{call.target.region}", refused, _mark_response)
             return self._in(call).create(call.payload, model, house, ticket)
         return gpt_chat.answer(
-            call.payload, model, ticket, self._cache, mark=_mark, refused=refused, opening=(_OPENING,)
+            call.payload,
+            model,
+            ticket,
+            self._cache,
+            mark=_mark,
+            refused=refused,
+            opening=(_OPENING,),
+            late=_late_verdicts,
         )
 
 
@@ -135,6 +142,18 @@ def _mark(body: Json, kind: FrameKind | None, answers: Sequence[Answer]) -> None
 
 def _judged(answer: Answer) -> Json:
     return {**_SAFE_ANSWER, **_VIOLENT} if answer.finish is Finish.FILTERED else _SAFE_ANSWER
+
+
+def _late_verdicts(head: Json, answers: Sequence[Answer]) -> Iterator[Frame]:
+    """Yield what the asynchronous filter says after the finish reason: chunks without a delta."""
+    for number, answer in enumerate(answers):
+        if "offsets" in answer.marks:
+            end = len(answer.text)
+            offsets = {"check_offset": end, "start_offset": 0, "end_offset": end}
+            verdict = {"content_filter_results": _SAFE, "content_filter_offsets": offsets}
+            choice = {"index": number, "finish_reason": None, "logprobs": None, **verdict}
+            chunk = {**head, "object": "chat.completion.chunk", "choices": [choice]}
+            yield Frame(FrameKind.CLOSING, chat_answer.sse(chunk))
 
 
 def _mark_response(body: Json, answer: Answer) -> None:
