@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from allweather.contracts import config, headers, ids, topics
 from allweather.contracts.model import digest
 from allweather.contracts.records import AttemptResult, Delta, Dispatch, RoutingDecision, decode, encode
-from allweather.contracts.slip import Priority, ReplyAddress, Slip, Verdict
+from allweather.contracts.slip import Dialect, Priority, ReplyAddress, Slip, Verdict
 from allweather.failpoints import OFF, Failpoints
 from allweather.messaging import MemoryBroker, Record
 from allweather.provider_worker.adapters.bodies import Bodies
@@ -42,6 +42,33 @@ BODY: dict[str, Any] = {
     ],
 }
 TIMEOUTS = config.Timeouts(first_token=1.0, between_tokens=0.3, total=8.0)
+
+
+CALL_ID = "call_7"
+QUESTION = "Where is order 7? [[tool]]"
+SCHEMA = {"type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]}
+
+
+def loop_body(dialect: Dialect, reply: dict[str, Any] | None, call_id: str = CALL_ID) -> dict[str, Any]:
+    """A request with a tool; after a `reply` that called it, the next one: the reply as it came, and the result."""
+    asked: list[dict[str, Any]] = [{"role": "user", "content": QUESTION}]
+    function: dict[str, Any] = {"name": "lookup", "parameters": SCHEMA}
+    match dialect:
+        case Dialect.OPENAI_CHAT:
+            if reply is not None:
+                result = {"role": "tool", "tool_call_id": call_id, "content": "Oslo"}
+                asked += [reply["choices"][0]["message"], result]
+            return {"model": "triage", "messages": asked, "tools": [{"type": "function", "function": function}]}
+        case Dialect.OPENAI_RESPONSES:
+            if reply is not None:
+                asked += [*reply["output"], {"type": "function_call_output", "call_id": call_id, "output": "Oslo"}]
+            return {"model": "triage", "input": asked, "tools": [{"type": "function", **function}]}
+        case Dialect.ANTHROPIC_MESSAGES:
+            if reply is not None:
+                result = {"type": "tool_result", "tool_use_id": call_id, "content": "Oslo"}
+                asked += [{"role": "assistant", "content": reply["content"]}, {"role": "user", "content": [result]}]
+            tool = {"name": "lookup", "input_schema": SCHEMA}
+            return {"model": "triage", "max_tokens": 256, "messages": asked, "tools": [tool]}
 
 
 def dispatch_record(deployment: str, body: dict[str, Any] | None = None, *, offset: int = 0, **changes: Any) -> Record:
