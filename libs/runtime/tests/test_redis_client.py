@@ -24,11 +24,14 @@ class Recorder:
         self.broken = False
         self.exchanges: list[list[str]] = []
         self.may_answer = asyncio.Event()
+        self.dies_of: Exception | None = None
 
     async def dial(self) -> Line:
         return self
 
     async def exchange(self, commands: Sequence[Command]) -> list[Answer]:
+        if self.dies_of:
+            raise self.dies_of
         self.exchanges.append([str(command[1]) for command in commands])
         await self.may_answer.wait()
         return [ResponseError("no") if command[1] == "wrong" else command[1] for command in commands]
@@ -82,6 +85,19 @@ async def test_a_wrong_command_fails_only_whoever_asked_it(line: Recorder, clien
     assert await asyncio.gather(good, last) == [["good"], ["last"]]
     with pytest.raises(RedisRefused, match="no"):
         await wrong
+
+
+async def test_whatever_a_connection_dies_of_those_who_wait_hear_of_it(line: Recorder, client: RedisClient):
+    """Also of what the library does not know itself; the next command gets another connection."""
+    line.dies_of, line.broken = RuntimeError("the transport is closed"), True
+    lost = client.ask([("ECHO", "a")])
+
+    with pytest.raises(RedisUnusable):
+        await lost
+
+    line.dies_of = None
+    line.may_answer.set()
+    assert await client.ask([("ECHO", "b")]) == ["b"]
 
 
 async def test_whoever_no_longer_waits_costs_the_others_nothing(line: Recorder, client: RedisClient):

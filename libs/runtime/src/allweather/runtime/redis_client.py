@@ -4,6 +4,7 @@ The library's own pipelines are collected by their caller; here batches make the
 """
 
 import asyncio
+import logging
 import math
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from redis.exceptions import (
     ResponseError,
     TryAgainError,
 )
+
+log = logging.getLogger(__name__)
 
 Command = Sequence[str | bytes | int]
 """A command and its arguments, as Redis takes them."""
@@ -137,6 +140,10 @@ class RedisClient:
         except asyncio.CancelledError:
             _fail(batch, ConnectionAbortedError("closed"))
             raise
+        except Exception as error:  # whatever a connection dies of, those who wait must hear of it
+            log.exception("an exchange with redis failed in an unknown way")
+            self._drop()
+            _fail(batch, RedisUnusable(type(error).__name__))
         else:
             _deal(batch, answers)
 
@@ -224,5 +231,5 @@ def _as_os_errors() -> Generator[None]:
     """What the library says of a server that is of no use, without what it was told: a password may be in it."""
     try:
         yield
-    except RedisError as error:
+    except (RedisError, RuntimeError) as error:  # RuntimeError: uvloop's word for a transport that is closed
         raise RedisUnusable(type(error).__name__) from None
