@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from allweather.contracts import headers, ids, topics
@@ -272,18 +273,24 @@ async def test_cancelled_call_gives_back_its_slot(bench: Bench, simulator: Simul
     assert station.limiter.slots.in_flight == 0
 
 
-async def test_bug_is_not_paid_for_twice(bench: Bench, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It becomes a dead letter at once: each further delivery would be another call."""
+async def test_bug_is_not_paid_for_twice(
+    bench: Bench, simulator: Simulator, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It becomes a dead letter at once: each further delivery, of the record or of its twin, would be another call."""
 
     def broken(*_: object, **__: object) -> AttemptResult:
         raise ZeroDivisionError
 
     monkeypatch.setattr(results, "result", broken)
-    worker = bench.worker("openai")
+    record = dispatch_record(GPT)
+    async with guarded_redis(SecretStr(redis_url), timeout_s=10) as redis:
+        worker = Bench(bench.configuration, bench.transport, redis, bench.base_url).worker("openai")
 
-    with pytest.raises(PermanentError, match="bug: ZeroDivisionError"):
-        await worker.handle(dispatch_record(GPT))
+        with pytest.raises(PermanentError, match="bug: ZeroDivisionError"):
+            await worker.handle(record)
+        of_its_twin = await worker.handle(replace(record, offset=99))
 
+    assert not of_its_twin.messages
     assert len(await simulator.calls()) == 1
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -86,6 +87,33 @@ async def test_a_zombie_that_gives_up_does_not_give_up_its_successors_call(redis
     zombie.abandon(claim(FIRST))
 
     assert await redis.call("GET", "claim:a1") == claim(SECOND).value.encode()
+
+
+class Stalled(RedisGuard):
+    """A process that stands still between asking and hearing, once."""
+
+    def __init__(self, redis: RedisGuard) -> None:
+        self._redis, self.asked = redis, 0
+        self.post = redis.post
+
+    async def call(self, *command: str | bytes | int) -> Any:
+        answer = await self._redis.call(*command)
+        self.asked += 1
+        if self.asked == 1:
+            await asyncio.sleep(0.2)  # longer than the lease below
+        return answer
+
+
+async def test_a_lease_that_may_have_lapsed_before_we_heard_of_it_is_none(
+    redis: RedisGuard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a process that stood still would call beside its successor."""
+    monkeypatch.setattr("allweather.provider_worker.adapters.claims.LEASE_MS", 100)
+    stalled = Stalled(redis)
+
+    assert await RedisClaims(stalled).acquire(claim(FIRST))
+
+    assert stalled.asked == 2
 
 
 async def test_next_life_of_a_slot_takes_over_at_once(redis: RedisGuard) -> None:

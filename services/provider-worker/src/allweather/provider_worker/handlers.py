@@ -51,6 +51,9 @@ class DispatchHandler:
             return Outputs()
         try:
             message = await self._settled(work)
+        except PermanentError:
+            self._claims.leave(claim)
+            raise
         except BaseException:
             self._claims.abandon(claim)
             raise

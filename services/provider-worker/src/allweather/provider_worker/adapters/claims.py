@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from allweather.messaging import note_progress, stepping_aside
 from allweather.provider_worker.claims import Claim, Meeting, meet
@@ -46,6 +46,10 @@ class RedisClaims:
         self._mine.pop(claim.attempt, None)
         self._redis.post("EVAL", _GIVE_BACK, 1, _key(claim), claim.value)
 
+    def leave(self, claim: Claim) -> None:
+        """The record is put aside: what is left of the lease keeps its twins from paying for the call again."""
+        self._mine.pop(claim.attempt, None)
+
     @asynccontextmanager
     async def renewing(self) -> AsyncGenerator[None]:
         """Renew the claims of all calls in flight while the block runs; what was posted by its end is still sent."""
@@ -70,7 +74,7 @@ class RedisClaims:
 
     async def _meet(self, claim: Claim) -> Meeting:
         """Take the claim if it is free, else say whom we met. A claim taken over is ours from here on."""
-        held = await self._redis.call(*_take(claim))
+        held = await self._taken_in_time(claim)
         if held is None or held is AWAY:
             meeting = Meeting.TAKE_OVER
         else:
@@ -80,6 +84,15 @@ class RedisClaims:
         if meeting is Meeting.TAKE_OVER:
             self._mine[claim.attempt] = claim
         return meeting
+
+    async def _taken_in_time(self, claim: Claim) -> Any:
+        """Who held the claim when we tried to take it. A lease whose news comes when it may have lapsed is no lease."""
+        loop = asyncio.get_running_loop()
+        while True:
+            asked = loop.time()
+            held = await self._redis.call(*_take(claim))
+            if held is not None or loop.time() - asked < LEASE_MS / 1000:
+                return held
 
     async def _renew(self) -> None:
         while True:
