@@ -241,3 +241,16 @@ async def test_what_is_wrong_with_a_body_to_count_is_told(http: httpx.AsyncClien
 
     assert response.status_code == 400
     assert "messages" in error_of(response)["message"]
+
+
+# Models
+
+
+async def test_anthropics_sdk_lists_every_model_and_shows_one(claude: anthropic.AsyncAnthropic):
+    listed = [model async for model in claude.models.list()]
+    shown = await claude.models.retrieve("triage")
+
+    assert "triage" in [model.id for model in listed]
+    assert (shown.type, shown.to_dict()["max_tokens"]) == ("model", shown.max_tokens)
+    with pytest.raises(anthropic.NotFoundError):
+        await claude.models.retrieve("nothing")

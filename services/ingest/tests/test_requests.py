@@ -52,6 +52,13 @@ async def test_an_asynchronous_request_leaves_class_and_deadline_to_the_defaults
     assert headers.DOOR in given
 
 
+async def test_an_asynchronous_request_may_be_in_any_dialect(silent: Site, http: httpx.AsyncClient):
+    await submitted(http, **{"x-allweather-dialect": "anthropic.messages"})
+    await eventually(lambda: len(silent.seen) == 1)
+
+    assert silent.seen[0].record.text(headers.DIALECT) == "anthropic.messages"
+
+
 async def test_a_parked_request_is_shown_as_such(silent: Site, http: httpx.AsyncClient):
     found = await submitted(http, **{"idempotency-key": "k"})
     silent.statuses.parked.add(ids.request_id("demo", "k"))

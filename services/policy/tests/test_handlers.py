@@ -75,6 +75,24 @@ async def test_a_good_request_is_permitted_with_its_body_unchanged():
     assert slip.reply.topic == "ai.public.replies.demo.v1"
 
 
+@pytest.mark.parametrize(
+    ("dialect", "asked"),
+    [
+        (Dialect.OPENAI_CHAT, {"messages": [{"role": "user", "content": "Hi"}]}),
+        (Dialect.OPENAI_RESPONSES, {"input": "Hi"}),
+        (Dialect.ANTHROPIC_MESSAGES, {"max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}),
+    ],
+)
+async def test_a_record_may_be_in_any_dialect_and_is_read_in_its_own(dialect: Dialect, asked: dict[str, object]):
+    body = json.dumps({"model": "triage", "stream": True} | asked).encode()
+    slip = await slip_of(record(body, ai_dialect=dialect))
+    wrong = await slip_of(record(b'{"model": "triage"}', ai_dialect=dialect))
+
+    assert (slip.dialect, slip.verdict.effect, slip.route, slip.stream) == (dialect, "permit", "triage", True)
+    assert (wrong.dialect, wrong.verdict.effect) == (dialect, "invalid")
+    assert wrong.verdict.param in {*asked}
+
+
 async def test_the_same_record_is_cleared_to_the_same_bytes():
     first, second = await clearing()([record(ce_id="a")]), await clearing()([record(ce_id="a")])
 

@@ -19,6 +19,7 @@ from allweather.contracts.ids import DoorAddress
 from allweather.failpoints import Failpoints
 from allweather.ingest.acceptance import Acceptance
 from allweather.ingest.adapters.conflicts import RedisConflicts
+from allweather.ingest.adapters.library import Library
 from allweather.ingest.adapters.publishing import Coalesced
 from allweather.ingest.adapters.views import ParkingLimits, RouterViews, watch_parking
 from allweather.ingest.app import LAST_ANSWERS_S
@@ -27,7 +28,7 @@ from allweather.ingest.doors.streamed import Patience
 from allweather.ingest.keys import Keyring
 from allweather.ingest.replies import Reply, of_row
 from allweather.ingest.routes import House, doors
-from allweather.ingest.testing import MemoryResponses
+from allweather.ingest.testing import MemoryResponses, NoPostgres
 from allweather.ingest.waiters import WaitingRoom
 from allweather.messaging import Broker, TailConsumer, TopicPartition, TransientError
 from allweather.messaging.tasks import cancel
@@ -122,6 +123,8 @@ class SimDoor:
             acceptance=acceptance,
             statuses=self.views,
             responses=MemoryResponses(),
+            library=Library(NoPostgres()),
+            payloads=MemoryPayloads(),
             probes=Probes(),
             clock=self.clock,
             patience=Patience(),

@@ -15,18 +15,22 @@ from allweather.ingest.acceptance import Acceptance
 from allweather.ingest.adapters.conflicts import RedisConflicts
 from allweather.ingest.adapters.key_file import KeyFile
 from allweather.ingest.adapters.leases import Leases, keep
+from allweather.ingest.adapters.library import Library
 from allweather.ingest.adapters.publishing import Coalesced
 from allweather.ingest.adapters.response_table import ResponseTable
 from allweather.ingest.adapters.server import serving
 from allweather.ingest.adapters.views import ParkingLimits, RouterViews, watch_parking
+from allweather.ingest.batches.feeder import Means, feed_batches
 from allweather.ingest.deliveries import Deliveries
 from allweather.ingest.doors.streamed import Patience
 from allweather.ingest.keys import Keyring
+from allweather.ingest.responses import KEPT_MS
 from allweather.ingest.routes import House, doors
 from allweather.ingest.settings import Settings
 from allweather.ingest.waiters import WaitingRoom
 from allweather.messaging import Broker, KafkaBroker, Publisher, TailConsumer, TopicPartition
 from allweather.messaging.kafka.settings import Connection
+from allweather.runtime.clock import Clock
 from allweather.runtime.migrations import migrate
 from allweather.runtime.payloads import DirectoryPayloads, Payloads
 from allweather.runtime.postgres import DependencyAway, Postgres, open_postgres
@@ -39,6 +43,8 @@ from allweather.telemetry.metrics import POSTGRES_AWAY, REDIS_AWAY
 
 LAST_ANSWERS_S: Final = 8.0
 """How long callers may still get their answers once a stop is asked for; then they are told `pending`."""
+
+FORGET_S: Final = 3600.0
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -64,12 +70,16 @@ async def main(service: Service[Settings]) -> None:
     views, limits = RouterViews(postgres), ParkingLimits(configuration)
     acceptance = await _acceptance(service, broker.publisher, payloads, limits, door)
     deliveries = Deliveries(acceptance.room)
+    responses, library = ResponseTable(postgres), Library(postgres)
+    feeding = Means(library, views, payloads, acceptance, service.clock, door.door)
     house = House(
         configuration=configuration,
         keyring=keyring,
         acceptance=acceptance,
         statuses=views,
-        responses=ResponseTable(postgres),
+        responses=responses,
+        library=library,
+        payloads=payloads,
         probes=service.probes,
         clock=service.clock,
         patience=Patience(settings.hold_s, settings.keep_alive_s),
@@ -81,6 +91,8 @@ async def main(service: Service[Settings]) -> None:
             deliveries.look_up(views.outcomes),
             watch_parking(views, limits),
             key_file.watch(),
+            feed_batches(feeding),
+            _forget_old(responses, service.clock),
             _last_answers(service.stopping, acceptance.room),
         ),
         serving(doors(house), settings.http_host, settings.http_port, grace_s=LAST_ANSWERS_S + 2),
@@ -146,6 +158,14 @@ async def _meanwhile(*work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
         yield
         for task in tasks:
             task.cancel()
+
+
+async def _forget_old(responses: ResponseTable, clock: Clock) -> None:
+    """Forget stored responses that are too old to be asked for, until cancelled."""
+    while True:
+        with contextlib.suppress(DependencyAway):
+            await responses.prune(clock.now_ms() - KEPT_MS)
+        await asyncio.sleep(FORGET_S)
 
 
 async def _last_answers(stopping: asyncio.Event, room: WaitingRoom) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
 from typing import Final
 
@@ -60,42 +60,55 @@ def _repeated(given: list[tuple[bytes, bytes]]) -> frozenset[bytes]:
     return frozenset(name for name, count in counts.items() if count > 1)
 
 
-async def read_body(incoming: Incoming, receive: Receive) -> bytes:
+async def read_body(incoming: Incoming, receive: Receive, limit: int = BODY_LIMIT) -> bytes:
     """The whole body. Raises `Refused` as soon as it is known to be too large or compressed."""
     encoding = incoming.get(b"content-encoding")
     if encoding not in {None, b"identity"}:
         raise refusals.unsupported_encoding((encoding or b"")[:40].decode("ascii", "replace"))
     declared = incoming.get(b"content-length") or b"0"
-    if declared.isdigit() and int(declared) > BODY_LIMIT:
-        raise await _too_large(receive)
+    if declared.isdigit() and int(declared) > limit:
+        raise await _too_large(receive, limit)
     message = await receive()
     if not message.get("more_body"):
         return _part(message)
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await _rest(receive, bytearray(_part(message)))
+            return await _rest(receive, bytearray(_part(message)), limit)
     except TimeoutError:
         raise refusals.too_slow(BODY_TIMEOUT_S) from None
 
 
-async def _too_large(receive: Receive) -> refusals.Refused:
+async def _too_large(receive: Receive, limit: int) -> refusals.Refused:
     """Read on for a moment and keep nothing: a caller that is still sending would see a reset, not our answer."""
     with suppress(TimeoutError):
         async with asyncio.timeout(DISCARD_S):
             while (message := await receive()).get("more_body"):
                 _part(message)
-    return refusals.too_large(BODY_LIMIT)
+    return refusals.too_large(limit)
 
 
-async def _rest(receive: Receive, body: bytearray) -> bytes:
+async def _rest(receive: Receive, body: bytearray, limit: int) -> bytes:
     more = True
     while more:
         message = await receive()
         body += _part(message)
         more = message.get("more_body", False)
-        if len(body) > BODY_LIMIT:
-            raise await _too_large(receive)
+        if len(body) > limit:
+            raise await _too_large(receive, limit)
     return bytes(body)
+
+
+async def pieces(receive: Receive) -> AsyncGenerator[bytes]:
+    """The body piece by piece, for those that keep none of it in memory. Raises `Refused` when it trickles in."""
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                message = await receive()
+        except TimeoutError:
+            raise refusals.too_slow(BODY_TIMEOUT_S) from None
+        yield _part(message)
+        more = message.get("more_body", False)
 
 
 def _part(message: Message) -> bytes:

@@ -10,11 +10,22 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from allweather.contracts.config import Configuration
 from allweather.ingest import http, refusals
 from allweather.ingest.acceptance import Acceptance
+from allweather.ingest.adapters.library import Library
 from allweather.ingest.adapters.response_table import Responses
 from allweather.ingest.doors.background import Background
+from allweather.ingest.doors.batches import CancelBatch, CreateBatch, ListBatches, ShowBatch
 from allweather.ingest.doors.call import ByMethod, spoken
 from allweather.ingest.doors.chat import ChatCompletions
 from allweather.ingest.doors.count_tokens import CountTokens
+from allweather.ingest.doors.files import DeleteFile, FileContent, ListFiles, ShowFile, UploadFile
+from allweather.ingest.doors.message_batches import (
+    CancelMessageBatch,
+    CreateMessageBatch,
+    DeleteMessageBatch,
+    ListMessageBatches,
+    MessageBatchResults,
+    ShowMessageBatch,
+)
 from allweather.ingest.doors.messages import Messages
 from allweather.ingest.doors.models import ListModels, ShowModel
 from allweather.ingest.doors.probes import PATHS, ProbeDoor
@@ -24,6 +35,7 @@ from allweather.ingest.doors.stored_responses import CancelResponse, DeleteRespo
 from allweather.ingest.doors.streamed import Patience
 from allweather.ingest.keys import Keyring
 from allweather.runtime.clock import Clock
+from allweather.runtime.payloads import Payloads
 from allweather.runtime.probes import Probes
 
 
@@ -36,6 +48,8 @@ class House:
     acceptance: Acceptance
     statuses: Statuses
     responses: Responses
+    library: Library
+    payloads: Payloads
     probes: Probes
     clock: Clock
     patience: Patience
@@ -48,6 +62,8 @@ def doors(house: House) -> ASGIApp:
     memory = Memory(house.responses, house.statuses)
     background = Background(acceptance.room, house.statuses, house.patience)
     stored: Any = (keyring, acceptance, clock, memory, background)
+    files: Any = (keyring, house.library, house.payloads, clock)
+    batches: Any = (keyring, house.library, clock)
     limits: Any = {"patience": house.patience, "max_waiting": house.max_waiting}
     routes: Sequence[BaseRoute] = [
         Route("/v1/chat/completions", ChatCompletions(keyring, acceptance, clock, **limits)),
@@ -57,6 +73,16 @@ def doors(house: House) -> ASGIApp:
         Route("/v1/responses/{id}", ByMethod(RetrieveResponse(*stored), DeleteResponse(*stored))),
         Route("/v1/responses/{id}/cancel", CancelResponse(*stored)),
         Route("/v1/responses/{id}/input_items", InputItems(*stored)),
+        Route("/v1/files", ByMethod(ListFiles(*files), UploadFile(*files))),
+        Route("/v1/files/{id}", ByMethod(ShowFile(*files), DeleteFile(*files))),
+        Route("/v1/files/{id}/content", FileContent(*files)),
+        Route("/v1/batches", ByMethod(ListBatches(*batches), CreateBatch(*batches))),
+        Route("/v1/batches/{id}", ShowBatch(*batches)),
+        Route("/v1/batches/{id}/cancel", CancelBatch(*batches)),
+        Route("/v1/messages/batches", ByMethod(ListMessageBatches(*files), CreateMessageBatch(*files))),
+        Route("/v1/messages/batches/{id}", ByMethod(ShowMessageBatch(*files), DeleteMessageBatch(*files))),
+        Route("/v1/messages/batches/{id}/cancel", CancelMessageBatch(*files)),
+        Route("/v1/messages/batches/{id}/results", MessageBatchResults(*files)),
         Route("/v1/requests", Submit(keyring, acceptance, clock)),
         Route("/v1/requests/{id}", Look(keyring, house.statuses, acceptance.secret)),
         Route("/v1/requests/{id}/cancel", Cancel(keyring, acceptance, clock)),

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -15,8 +15,10 @@ from allweather.contracts.ids import DoorAddress
 from allweather.contracts.records import Delta, EventType
 from allweather.failpoints import OFF, Failpoints
 from allweather.ingest.acceptance import Acceptance
+from allweather.ingest.adapters.library import Library
 from allweather.ingest.adapters.publishing import Coalesced
 from allweather.ingest.adapters.server import serving
+from allweather.ingest.batches.feeder import Means
 from allweather.ingest.deliveries import Deliveries
 from allweather.ingest.doors.streamed import Patience
 from allweather.ingest.keys import Keyring
@@ -29,8 +31,10 @@ from allweather.messaging import MemoryBroker, Message, Record, TailConsumer, To
 from allweather.messaging.tasks import cancel
 from allweather.runtime.clock import SystemClock
 from allweather.runtime.payloads import MemoryPayloads
-from allweather.runtime.postgres import DependencyAway
+from allweather.runtime.postgres import DependencyAway, Postgres, Work
 from allweather.runtime.probes import Probes
+
+T = TypeVar("T")
 
 SECRET = b"s" * 32
 KEY = "aw_demo_0123456789abcdef"
@@ -86,6 +90,9 @@ class MemoryStatuses:
     async def outcomes(self, requests: Collection[UUID]) -> Mapping[UUID, Reply]:
         return {request: self.settled[request] for request in requests if request in self.settled}
 
+    async def codes(self, requests: Collection[UUID]) -> Mapping[UUID, int]:
+        return {request: reply.status for request, reply in (await self.outcomes(requests)).items()}
+
     async def status(self, request_id: UUID) -> Status:
         if self.away:
             raise DependencyAway("postgres: ConnectionRefusedError")
@@ -125,6 +132,16 @@ class MemoryResponses:
     def _check(self) -> None:
         if self.away:
             raise DependencyAway("postgres: ConnectionRefusedError")
+
+
+class NoPostgres(Postgres):
+    """A database that is away."""
+
+    def __init__(self) -> None:
+        """There is nothing to connect to."""
+
+    async def run(self, work: Work[T]) -> T:  # noqa: ARG002 - nothing can be done
+        raise DependencyAway("postgres: ConnectionRefusedError")
 
 
 class OneParkingLot:
@@ -192,9 +209,11 @@ class Site:
     limits: OneParkingLot
     responses: MemoryResponses
     payloads: MemoryPayloads
+    library: Library
     keyring: Keyring
     probes: Probes
     base_url: str = ""
+    feeding: Means = field(init=False)
     script: Script = field(default=Submitted.reply)
     seen: list[Submitted] = field(default_factory=list[Submitted])
 
@@ -222,6 +241,7 @@ async def opened(
     accept_timeout: float = 5.0,
     tenants_with_topics: Collection[str] = ("demo", "other"),
     failpoints: Failpoints = OFF,
+    postgres: Postgres | None = None,
 ) -> AsyncGenerator[Site]:
     """A door over HTTP with everything behind it in memory."""
     requests = [topics.requests(tenant) for tenant in tenants_with_topics]
@@ -234,6 +254,7 @@ async def opened(
         OneParkingLot(),
         MemoryResponses(),
         MemoryPayloads(),
+        Library(postgres or NoPostgres()),
         Keyring(SECRET),
         Probes(),
     )
@@ -254,12 +275,15 @@ async def opened(
         acceptance=acceptance,
         statuses=site.statuses,
         responses=site.responses,
+        library=site.library,
+        payloads=site.payloads,
         probes=site.probes,
         clock=SystemClock(),
         patience=patience or Patience(),
         max_waiting=max_waiting,
     )
     deliveries = Deliveries(site.room)
+    site.feeding = Means(site.library, site.statuses, site.payloads, acceptance, SystemClock(), "feeder")
     here = [TopicPartition(topic, DOOR.partition) for topic in (topics.DOOR, topics.DELTAS)]
     async with TailConsumer(broker, here) as tail, serving(doors(house), "127.0.0.1", 0, grace_s=1) as port:
         tasks = [

@@ -19,6 +19,7 @@ STALE_S: Final = 10.0
 """An older look says nothing: the router has the last word on what is parked."""
 
 _OUTCOMES: Final = "SELECT request_id, settled::text AS settled, reply FROM router.outcomes WHERE request_id = ANY($1)"
+_SETTLED: Final = "SELECT request_id, status FROM router.outcomes WHERE request_id = ANY($1)"
 _PROGRESS: Final = "SELECT state FROM router.progress WHERE request_id = $1"
 _PARKING: Final = "SELECT tenant, requests, bytes FROM router.parking"
 
@@ -35,6 +36,11 @@ class RouterViews:
         """The outcomes of those requests that have one."""
         rows = await self._postgres.run(lambda connection: connection.fetch(_OUTCOMES, list(requests)))
         return {row["request_id"]: of_row(row["settled"], row["reply"] or b"") for row in rows}
+
+    async def codes(self, requests: Collection[UUID]) -> Mapping[UUID, int]:
+        """The HTTP status of the outcomes of those requests that have one."""
+        rows = await self._postgres.run(lambda connection: connection.fetch(_SETTLED, list(requests)))
+        return {row["request_id"]: row["status"] for row in rows}
 
     async def status(self, request_id: UUID) -> Status:
         """How far a request is. One that the router has not seen yet is pending: its id proves that it exists."""

@@ -14,6 +14,7 @@ from allweather.ingest.http import CallerGone, Incoming
 from allweather.ingest.keys import Keyring
 from allweather.ingest.refusals import Refused
 from allweather.ingest.replies import Reply
+from allweather.runtime.postgres import DependencyAway
 from allweather.telemetry.metrics import REPLY_DELIVERIES, REQUESTS_REFUSED, Door, Refusal
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,8 @@ class DoorEndpoint(ABC):
             await self.serve(call)
         except Refused as refused:
             await _refuse(call, refused)
+        except DependencyAway:
+            await _refuse(call, refusals.unavailable("What this needs cannot be reached now. Try again."))
         except (CallerGone, ConnectionError):
             log.debug("caller has gone")
         except Exception:

@@ -1,25 +1,35 @@
-"""`/v1/models`: every name that an application may use as `model`."""
+"""`/v1/models`: every name that an application may use as `model`, in the shape of the API that asks."""
 
 from typing import Any
 
 import msgspec
 
 from allweather.contracts.config import Configuration
+from allweather.contracts.slip import Dialect
 from allweather.ingest import http, refusals
 from allweather.ingest.doors.call import Call, DoorEndpoint
 from allweather.ingest.keys import Keyring
 
 
 class ListModels(DoorEndpoint):
-    """`GET /v1/models`."""
+    """`GET /v1/models`: all on one page."""
 
     def __init__(self, keyring: Keyring, configuration: Configuration) -> None:
         super().__init__("GET", keyring)
-        models = [_model(name, configuration) for name in configuration.route_ids]
-        self._body = msgspec.json.encode({"object": "list", "data": models})
+        names = configuration.route_ids
+        openai = {"object": "list", "data": [_model(name, configuration) for name in names]}
+        anthropic = {
+            "data": [_model_info(name, configuration) for name in names],
+            "has_more": False,
+            "first_id": names[0] if names else None,
+            "last_id": names[-1] if names else None,
+        }
+        self._openai = msgspec.json.encode(openai)
+        self._anthropic = msgspec.json.encode(anthropic)
 
     async def serve(self, call: Call) -> None:
-        await http.respond(call.send, 200, self._body, [("x-request-id", refusals.new_call_id())])
+        body = self._anthropic if call.dialect is Dialect.ANTHROPIC_MESSAGES else self._openai
+        await http.respond(call.send, 200, body, http.naming(refusals.new_call_id(), call.dialect))
 
 
 class ShowModel(DoorEndpoint):
@@ -27,14 +37,15 @@ class ShowModel(DoorEndpoint):
 
     def __init__(self, keyring: Keyring, configuration: Configuration) -> None:
         super().__init__("GET", keyring)
-        self._bodies = {name: msgspec.json.encode(_model(name, configuration)) for name in configuration.route_ids}
+        self._configuration = configuration
 
     async def serve(self, call: Call) -> None:
-        body = self._bodies.get(call.path_params["id"])
-        if body is None:
-            known = ", ".join(self._bodies)
-            raise refusals.not_found(f"There is no such model. There are: {known}.")
-        await http.respond(call.send, 200, body, [("x-request-id", refusals.new_call_id())])
+        name, known = call.path_params["id"], self._configuration.route_ids
+        if name not in known:
+            raise refusals.not_found(f"There is no such model. There are: {', '.join(known)}.")
+        model = _model_info if call.dialect is Dialect.ANTHROPIC_MESSAGES else _model
+        body = msgspec.json.encode(model(name, self._configuration))
+        await http.respond(call.send, 200, body, http.naming(refusals.new_call_id(), call.dialect))
 
 
 def _model(name: str, configuration: Configuration) -> dict[str, Any]:
@@ -44,3 +55,18 @@ def _model(name: str, configuration: Configuration) -> dict[str, Any]:
     is_route = any(r.id == name for r in configuration.routes)
     vendors = dict.fromkeys(configuration.deployment(candidate).vendor for candidate in route.candidates)
     return {"id": name, "object": "model", "created": 0, "owned_by": "allweather" if is_route else ",".join(vendors)}
+
+
+def _model_info(name: str, configuration: Configuration) -> dict[str, Any]:
+    """The limits are those that every candidate keeps."""
+    route = configuration.route(name)
+    assert route is not None, "the names come from the configuration"
+    candidates = [configuration.deployment(candidate) for candidate in route.candidates]
+    return {
+        "id": name,
+        "type": "model",
+        "display_name": route.description or name,
+        "created_at": "1970-01-01T00:00:00Z",
+        "max_input_tokens": min(deployment.context_tokens for deployment in candidates),
+        "max_tokens": min(deployment.max_output_tokens for deployment in candidates),
+    }

@@ -1,13 +1,14 @@
 """`/v1/requests`: the asynchronous way. Submit now, look the outcome up later, or cancel."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import msgspec
 
-from allweather.contracts import ids
+from allweather.contracts import headers, ids
 from allweather.contracts.ids import parse_public_id
+from allweather.contracts.slip import Dialect
 from allweather.ingest import http, refusals
 from allweather.ingest.acceptance import Acceptance
 from allweather.ingest.cancellation import cancelled
@@ -21,6 +22,9 @@ from allweather.ingest.submission import submission
 from allweather.messaging import TransientError
 from allweather.runtime.clock import Clock
 from allweather.runtime.postgres import DependencyAway
+
+DIALECT: Final = b"x-allweather-dialect"
+"""Which dialect a submitted body is in; whether there is such a one, policy says."""
 
 
 class Statuses(Protocol):
@@ -47,7 +51,10 @@ class Submit(DoorEndpoint):
         body = await http.read_body(call.incoming, call.receive)
         read_json(body)
         now = self._clock.now_ms()
-        asked = submission(call.tenant, call.incoming, body, minted=str(uuid7(now)), accepted_at_ms=now, defaults={})
+        spoken = {headers.DIALECT: call.incoming.short(DIALECT) or Dialect.OPENAI_CHAT.encode()}
+        asked = submission(
+            call.tenant, call.incoming, body, minted=str(uuid7(now)), accepted_at_ms=now, defaults=spoken
+        )
         call.request_id = ids.public_id(asked.request_id, call.tenant, self._acceptance.secret)
         await self._acceptance.accept(asked)
         told = [("location", f"/v1/requests/{call.request_id}"), ("x-request-id", call.request_id)]
