@@ -353,16 +353,16 @@ async def test_anthropics_sdk_has_a_batch_answered(site: Site, claude: anthropic
         await claude.messages.batches.retrieve(batch.id)
 
 
-@pytest.mark.parametrize(
-    ("requests", "message"),
-    [
-        ([], "1 to 50000"),
-        ([{"custom_id": "a"}], "requests.0: Missing required parameter"),
-        ([{"custom_id": "a", "params": {"stream": True}}], "requests.0: Nobody listens"),
-        ([{"custom_id": "a", "params": {}}, {"custom_id": "a", "params": {}}], "requests.1.custom_id"),
-        (7, "not as expected"),
-    ],
-)
+WRONG: list[tuple[Any, str]] = [
+    ([], "1 to 50000"),
+    ([{"custom_id": "a"}], "requests.0: Missing required parameter"),
+    ([{"custom_id": "a", "params": {"stream": True}}], "requests.0: Nobody listens"),
+    ([{"custom_id": "a", "params": {}}, {"custom_id": "a", "params": {}}], "requests.1.custom_id"),
+    (7, "not as expected"),
+]
+
+
+@pytest.mark.parametrize(("requests", "message"), WRONG)
 async def test_a_wrong_message_batch_is_refused_as_a_whole(http: httpx.AsyncClient, requests: Any, message: str):
     response = await http.post("/v1/messages/batches", json={"requests": requests})
 
