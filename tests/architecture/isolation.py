@@ -2,9 +2,9 @@
 
     python tests/architecture/isolation.py [folder ...]
 
-For each service this builds an environment that holds the service, the packages that it declares and the test tools, at
-the versions of `requirements.lock`; imports every module of it there, and runs its unit tests. Tests that need the
-local stack are skipped: the stack is itself a package that the service does not declare.
+For each service this builds an environment that holds the service and the packages that it declares, at the versions of
+`requirements.lock`, and imports every module of it there; then adds the test tools, and runs its unit tests. Tests that
+need the local stack are skipped: the stack is itself a package that the service does not declare.
 """
 
 import os
@@ -48,7 +48,7 @@ def isolated(service: Path) -> bool:
     SCRATCH.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=SCRATCH, prefix=f"{service.name}-") as environment:
         python = _built(Path(environment), service)
-        well = _ran(python, "-c", IMPORT_ALL, module) and _ran(python, "-m", "pytest", *PYTEST, f"{service}/tests")
+        well = _ran(python, "-c", IMPORT_ALL, module) and _tested(python, service)
     sys.stderr.write(f"{service.name}: {'ok' if well else 'NOT ISOLATED'}\n")
     return well
 
@@ -57,9 +57,18 @@ def _built(environment: Path, service: Path) -> Path:
     """The Python of a new environment for `service`; packages are linked from uv's cache, which takes seconds."""
     python = environment / "bin" / "python"
     _uv("venv", "--clear", "--python", sys.executable, str(environment))
-    locked = ("--constraint", "requirements.lock", "--group", "dev")
-    _uv("pip", "install", "--python", str(python), *locked, "-e", str(service))
+    _install(python, "-e", str(service))
     return python
+
+
+def _tested(python: Path, service: Path) -> bool:
+    """Whether its tests pass. The test tools bring packages of their own, which would hide what is not declared."""
+    _install(python, "--group", "dev")
+    return _ran(python, "-m", "pytest", *PYTEST, f"{service}/tests")
+
+
+def _install(python: Path, *what: str) -> None:
+    _uv("pip", "install", "--python", str(python), "--constraint", "requirements.lock", *what)
 
 
 def _uv(*arguments: str) -> None:

@@ -66,7 +66,9 @@ def test_an_unknown_model_is_a_404_as_vendors_do() -> None:
 
 
 def test_only_calls_that_may_have_reached_a_vendor_are_attempts() -> None:
-    assert {k for k in FailureKind if not k.is_attempt} == {FailureKind.NOT_CALLED, FailureKind.WORKER_LOST}
+    not_attempts = {FailureKind.UNSUPPORTED, FailureKind.NOT_CALLED, FailureKind.WORKER_LOST}
+
+    assert {k for k in FailureKind if not k.is_attempt} == not_attempts
 
 
 @pytest.mark.parametrize("dialect", Dialect)
