@@ -31,7 +31,7 @@ from allweather.runtime.migrations import migrate
 from allweather.runtime.postgres import open_postgres
 
 CHAT = "/v1/chat/completions"
-MESSAGE = {
+MESSAGE: dict[str, Any] = {
     "id": "msg_1",
     "type": "message",
     "role": "assistant",
@@ -61,6 +61,7 @@ def answering(site: Site) -> Any:
         said = submitted.body["messages"][0]["content"]
         if said == "never":
             return
+        body: dict[str, Any]
         if said == "fail":
             body, status, outcome = {"error": {"message": "No.", "type": "x", "code": None}}, 400, "invalid"
         else:
