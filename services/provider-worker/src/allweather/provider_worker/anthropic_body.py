@@ -53,7 +53,7 @@ def body(conversation: Conversation, model: str, limit: int) -> Json:
     return {
         "model": model,
         "max_tokens": limit,
-        "messages": [_message(turn) for turn in conversation.turns],
+        "messages": [message for message in map(_message, conversation.turns) if message["content"]],
         **{name: value for name, value in optional.items() if value not in (None, "", [])},
         **_thinking(conversation, model, limit),
     }

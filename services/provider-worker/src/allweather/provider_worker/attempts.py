@@ -8,18 +8,16 @@ from secrets import token_hex
 from allweather.contracts.config import Configuration, Timeouts
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.records import AttemptResult
-from allweather.contracts.slip import Capability, Dialect
-from allweather.dialects.invalid import Invalid
-from allweather.dialects.registry import DIALECTS
+from allweather.contracts.slip import Capability
 from allweather.provider_worker import results
 from allweather.provider_worker.adapters.credentials import Credential
+from allweather.provider_worker.asking import ask
 from allweather.provider_worker.call import Call, Notes, Patience, VendorCall
 from allweather.provider_worker.deltas import DeltaSender, DeltaStream
 from allweather.provider_worker.failures import safe
-from allweather.provider_worker.passing import Forwarded, Passing, Translated
 from allweather.provider_worker.rates import Allowances, allowances
 from allweather.provider_worker.stations import Equipped
-from allweather.provider_worker.wire import Answered, Failed, Failure, HttpRequest, Target, Translator, failed
+from allweather.provider_worker.wire import Answered, Failed, Failure, HttpRequest, Translator
 from allweather.provider_worker.work import Work
 from allweather.runtime.clock import Clock
 
@@ -132,27 +130,8 @@ class Attempts:
         slip, target = attempt.work.slip, attempt.station.target
         stream = _wants_stream(attempt.work) and Capability.STREAMING in target.deployment.capabilities
         show = None if attempt.deltas is None else attempt.deltas.add
-        native = self._translator.natives.get(slip.dialect)
-        if native is not None:
-            request = native.forward(body, target, stream=stream)
-            passing: Passing = Forwarded(slip.dialect, body, include_usage=slip.include_usage)
-        else:
-            request = self._translated(slip.dialect, body, target, stream=stream)
-            passing = Translated(slip.dialect, body, include_usage=slip.include_usage)
-        signed = self._signed(attempt, request, secret)
-        return Call(signed, native or self._translator, passing, show)
-
-    def _translated(self, dialect: Dialect, body: bytes, target: Target, *, stream: bool) -> HttpRequest:
-        """The request in the vendor's words. Raises `Failed` for a body or a parameter that it has none for."""
-        try:
-            conversation = DIALECTS[dialect].read(body)
-        except Invalid as fault:
-            raise failed(FailureKind.INVALID, fault.reason, code=fault.code) from None
-        lacking = self._translator.unsupported(conversation, target.deployment)
-        if lacking is not None:
-            reason = f"{target.deployment.id} cannot be asked for `{lacking}`."
-            raise failed(FailureKind.UNSUPPORTED, reason, code="unsupported_parameter")
-        return self._translator.request(conversation, target, stream=stream)
+        asked = ask(self._translator, target, slip.dialect, body, stream=stream, include_usage=slip.include_usage)
+        return Call(self._signed(attempt, asked.request, secret), asked.format, asked.passing, show)
 
     def _signed(self, attempt: Attempt, request: HttpRequest, secret: str) -> HttpRequest:
         """The request with the credential, and the id under which both sides can find the call."""

@@ -67,7 +67,7 @@ def _instructions(conversation: Conversation) -> Iterator[Json]:
 def _messages(turns: Sequence[Turn]) -> Iterator[Json]:
     for turn in turns:
         if turn.role == "assistant":
-            yield _answered(turn)
+            yield from _answered(turn)
             continue
         yield from (_result(part) for part in turn.parts if isinstance(part, ToolResult))
         said = [part for part in turn.parts if isinstance(part, Text | Image | Document)]
@@ -75,11 +75,12 @@ def _messages(turns: Sequence[Turn]) -> Iterator[Json]:
             yield {"role": "user", "content": _content(said)}
 
 
-def _answered(turn: Turn) -> Json:
+def _answered(turn: Turn) -> Iterator[Json]:
     """A message of the assistant as the dialect writes answers, without thoughts: they are another vendor's."""
     message = answered(turn.parts)
-    kept = {name: message[name] for name in ("role", "content", "refusal", "tool_calls") if message.get(name)}
-    return {"content": None} | kept
+    kept = {name: message[name] for name in ("content", "refusal", "tool_calls") if message.get(name)}
+    if kept:
+        yield {"role": "assistant", "content": None} | kept
 
 
 def _result(result: ToolResult) -> Json:

@@ -27,6 +27,7 @@ from allweather.dialects.media import PLAIN
 from allweather.provider_worker.effort import budget, effort
 
 LEVELS: Final = ("minimal", "low", "medium", "high")
+"""Of the flash models; the pro models do not go below `low`."""
 BUDGETED: Final = ("gemini-2.",)
 """Models that think within a budget; later ones are told a level."""
 PLACEHOLDER: Final = "skip_thought_signature_validator"
@@ -83,7 +84,8 @@ def _thinking(thinking: Thinking, model: str) -> Json:
     shown = {"includeThoughts": True} if thinking.shown else {}
     if model.startswith(BUDGETED):
         return {"thinkingBudget": 0 if thinking.effort == "none" else budget(thinking)} | shown
-    return {"thinkingLevel": effort(thinking, LEVELS).upper()} | shown
+    levels = LEVELS[1:] if "-pro" in model else LEVELS
+    return {"thinkingLevel": effort(thinking, levels).upper()} | shown
 
 
 def _tools(conversation: Conversation) -> Json:

@@ -40,6 +40,7 @@ CODES: Mapping[str, FailureKind] = {
     "content_filter": FailureKind.REFUSED,
     "unsupported_parameter": FailureKind.UNSUPPORTED,
     "unsupported_value": FailureKind.UNSUPPORTED,
+    "invalid_encrypted_content": FailureKind.UNSUPPORTED,  # another host's: that one can be asked
 }
 """`code`, or else `type`, of an error; both say more than the status."""
 
@@ -118,6 +119,8 @@ def _kind(error: Json, status: int, codes: Mapping[str, FailureKind]) -> Failure
         return known
     if status == 429 and text(error, "message").startswith("Request too large"):
         return FailureKind.TOO_LONG  # larger than the limit per minute: no waiting helps
+    if status == 404 and text(error, "param") == "input":
+        return FailureKind.UNSUPPORTED  # an item that another host has stored: nothing is wrong with this one
     return by_status(status if status != 200 else _status_in(error))
 
 

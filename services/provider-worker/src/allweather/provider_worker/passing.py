@@ -6,8 +6,10 @@ from typing import Protocol
 import msgspec
 
 from allweather.contracts.answers import SHOWN, Answer, Event, events_of
+from allweather.contracts.conversation import Origin
 from allweather.contracts.slip import Dialect
 from allweather.dialects.lenient import parse_object
+from allweather.dialects.openai_responses.sealing import sealed_event, sealed_response
 from allweather.dialects.registry import DIALECTS, Wire
 from allweather.provider_worker.wire import ServerSentEvent
 
@@ -59,15 +61,21 @@ class Translated:
 
 
 class Forwarded:
-    """The vendor's own words, byte for byte, without what we alone have asked it for."""
+    """The vendor's own words, byte for byte, without what we alone have asked it for.
 
-    def __init__(self, dialect: Dialect, body: bytes, *, include_usage: bool) -> None:
+    Only encrypted reasoning is sealed under its `origin`: nobody else can read it, and it does not say whose it is.
+    """
+
+    def __init__(self, dialect: Dialect, body: bytes, *, include_usage: bool, origin: Origin | None = None) -> None:
         self._wire, self._body, self._include_usage = DIALECTS[dialect], body, include_usage
         self._asks_usage = dialect is Dialect.OPENAI_CHAT and not include_usage
+        self._origin = origin
         self._payloads: list[str] = []
 
     def pieces(self, event: ServerSentEvent, said: Sequence[Event]) -> Iterable[str]:  # noqa: ARG002 - not our words
         payload = compact(event.data)
+        if self._origin is not None:
+            payload = sealed_event(payload, self._origin)
         self._payloads.append(payload)
         shown = without_usage(payload) if self._asks_usage else payload
         return () if shown is None else (shown,)
@@ -80,7 +88,7 @@ class Forwarded:
 
     def whole(self, answer: Answer, response: bytes | None) -> bytes:
         if response is not None:
-            return response
+            return response if self._origin is None else sealed_response(response, self._origin)
         if not self._payloads:
             return self._wire.render(answer, self._body)
         joining = self._wire.join()

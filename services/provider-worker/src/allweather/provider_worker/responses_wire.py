@@ -18,14 +18,15 @@ from allweather.contracts.answers import (
     Said,
     Thought,
 )
-from allweather.contracts.conversation import Finish, Opaque, Origin, unseal
+from allweather.contracts.conversation import Finish, Opaque, Origin
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.slip import Dialect, Usage
 from allweather.dialects.lenient import Json, child, children, count, parse_object, text
+from allweather.dialects.openai_responses.sealing import unsealed
 from allweather.provider_worker.forwarding import Fields, addressed, raw
 from allweather.provider_worker.openai_wire import failure
 from allweather.provider_worker.reading import complete
-from allweather.provider_worker.wire import Failed, HttpResponse, ServerSentEvent, failed
+from allweather.provider_worker.wire import Failed, HttpResponse, ServerSentEvent, Target, failed
 
 ORIGIN: Final = Origin(Dialect.OPENAI_RESPONSES)
 OURS: Final = ("background", "background_options")
@@ -34,18 +35,19 @@ INCOMPLETE: Final = {"max_output_tokens": Finish.LENGTH, "content_filter": Finis
 KNOWN_ITEMS: Final = frozenset({"message", "reasoning", "function_call"})
 
 
-def forwarded(body: bytes, model: str, *, stream: bool) -> bytes:
-    """The caller's own body with the vendor's model name, without other vendors' thoughts."""
+def origin(target: Target) -> Origin:
+    """Whose the encrypted reasoning is: Azure's resources, each in its region, cannot read each other's."""
+    return Origin(Dialect.OPENAI_RESPONSES, f"{target.deployment.vendor}/{target.deployment.region}")
+
+
+def forwarded(body: bytes, model: str, target: Target, *, stream: bool) -> bytes:
+    """The caller's own body with the vendor's model name, without the thoughts that others had."""
     changed: Fields = addressed(body, model, stream=stream)
     for name in OURS:
         changed.pop(name, None)
     if b'"aw1.' in body:
-        changed["input"] = raw([item for item in msgspec.json.decode(changed["input"]) if not _is_foreign(item)])
+        changed["input"] = raw(list(unsealed(msgspec.json.decode(changed["input"]), origin(target))))
     return msgspec.json.encode(changed)
-
-
-def _is_foreign(item: Json) -> bool:
-    return unseal(text(item, "encrypted_content")) is not None
 
 
 def answer(response: HttpResponse, codes: Mapping[str, FailureKind]) -> Answer:

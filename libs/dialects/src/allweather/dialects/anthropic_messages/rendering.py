@@ -135,6 +135,8 @@ class Events:
         self._index = -1
         self._open = ""
         """The type of the block that is being said."""
+        self._signed = False
+        """Whether the thought that is being said has its signature."""
         self._usage = Usage()
         self._finished: Finished | None = None
         self._refusals: list[Refused] = []
@@ -185,11 +187,12 @@ class Events:
             return
         if self._open != "thinking":
             yield from self._close()
+            self._signed = False
             yield self._start("thinking", {"thinking": "", "signature": ""})
         if thought.text:
             yield self._delta({"type": "thinking_delta", "thinking": thought.text})
         if thought.token:
-            yield self._delta({"type": "signature_delta", "signature": _token(sealed)})
+            yield self._sign(sealed)
             yield from self._close()
 
     def _piece(self, kind: str, empty: Json, delta: Json) -> Iterator[str]:
@@ -212,7 +215,13 @@ class Events:
     def _delta(self, delta: Json) -> str:
         return _payload("content_block_delta", index=self._index, delta=delta)
 
+    def _sign(self, thought: Reasoning) -> str:
+        self._signed = True
+        return self._delta({"type": "signature_delta", "signature": _token(thought)})
+
     def _close(self) -> Iterator[str]:
+        if self._open == "thinking" and not self._signed:
+            yield self._sign(Reasoning())
         if self._open:
             self._open = ""
             yield _payload("content_block_stop", index=self._index)

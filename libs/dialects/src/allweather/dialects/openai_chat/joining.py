@@ -14,7 +14,7 @@ class Joining:
     """Adds up the chunks of one answer."""
 
     def __init__(self) -> None:
-        self._head: Json = {}
+        self._head: Json = {"id": "", "created": 0, "model": ""}
         self._choices: dict[int, Json] = {}
 
     def add(self, payload: str) -> None:
@@ -27,6 +27,8 @@ class Joining:
     def whole(self) -> bytes:
         """The `chat.completion` that the chunks are."""
         choices = [self._choices[index] for index in sorted(self._choices)]
+        for choice in choices:
+            _settle(choice["message"])
         return msgspec.json.encode(self._head | {"object": "chat.completion", "choices": choices})
 
     def _add_choice(self, piece: Json) -> None:
@@ -45,6 +47,16 @@ _NOT_OF_THE_WHOLE = frozenset({"choices", "obfuscation"})
 def _empty_choice(index: int) -> Json:
     message = {"role": "assistant", "content": None, "refusal": None}
     return {"index": index, "message": message, "logprobs": None, "finish_reason": None}
+
+
+def _settle(message: Json) -> None:
+    """Nothing was said, called or refused: that is an empty text, which a caller may send back as it is."""
+    if message["content"] is None and not any(message.get(name) for name in _INSTEAD):
+        message["content"] = ""
+
+
+_INSTEAD = ("tool_calls", "refusal", "function_call", "audio")
+"""What a message may hold in place of content."""
 
 
 def _add_delta(message: Json, delta: Json) -> None:

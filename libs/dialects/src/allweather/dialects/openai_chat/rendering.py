@@ -79,7 +79,8 @@ def message(parts: Sequence[Part]) -> Json:
     refused = "".join(part.text for part in parts if isinstance(part, Refusal))
     thoughts = [part for part in parts if isinstance(part, Reasoning)]
     calls = [_call(part) for part in parts if isinstance(part, ToolCall)]
-    written: Json = {"role": "assistant", "content": said or None, "refusal": refused or None}
+    silent = not said and (refused or calls)
+    written: Json = {"role": "assistant", "content": None if silent else said, "refusal": refused or None}
     if calls:
         written["tool_calls"] = calls
     if thoughts:

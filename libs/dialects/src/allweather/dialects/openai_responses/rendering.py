@@ -142,12 +142,15 @@ def function_call(name: str, call: str, function: str, arguments: str, status: s
 
 
 def reasoning(thought: Reasoning, name: str) -> Json:
-    """The item of a thought: OpenAI's own token as it is, another's with its origin."""
+    """The item of a thought: OpenAI's own token as it is, another's with its origin, also a missing one.
+
+    So it is told apart from what OpenAI has stored, which is asked for by its id.
+    """
     own = thought.origin and thought.origin.api == Dialect.OPENAI_RESPONSES
     token = thought.token if own else seal(thought)
     return {
         "type": "reasoning",
         "id": f"rs_{name}",
         "summary": [{"type": "summary_text", "text": thought.text}] if thought.text else [],
-        **({"encrypted_content": token} if thought.token else {}),
+        **({"encrypted_content": token} if token else {}),
     }

@@ -72,15 +72,14 @@ class Manner(NamedTuple):
 
 def chunks(answer: Answer, number: int, head: Json, finish_reason: str, manner: Manner) -> Iterator[Chunk]:
     """Yield the `chat.completion.chunk` objects of one choice, from the role to the finish reason."""
-    yield (
-        FrameKind.FRAMING,
-        chunk(head, number, {**_opening(answer, number, manner.ids), **(manner.opening or {})}, None),
-        0,
-    )
+    aloud = manner.thinks_aloud and answer.reasoning_tokens > 0
+    alone = len(answer.calls) == 1 and not answer.pieces and not aloud
+    begun = [_begun(answer, number, 0, manner.ids)] if alone else None
+    yield FrameKind.FRAMING, chunk(head, number, {**_opening(answer, begun), **(manner.opening or {})}, None), 0
     if answer.finish is Finish.REFUSED:
         for word in REFUSAL_PIECES:
             yield FrameKind.CONTENT, chunk(head, number, {"refusal": word}, None), 1
-    if manner.thinks_aloud and answer.reasoning_tokens:
+    if aloud:
         for piece in answer.thought:
             yield FrameKind.CONTENT, chunk(head, number, {"reasoning": piece}, None), 1
     for piece in answer.pieces:
@@ -89,7 +88,7 @@ def chunks(answer: Answer, number: int, head: Json, finish_reason: str, manner: 
             made["choices"][0]["logprobs"] = {"content": [odds(piece, manner.top)], "refusal": None}
         yield FrameKind.CONTENT, made, 1
     if answer.calls:
-        for kind, delta in _calling(answer, number, manner.ids):
+        for kind, delta in _calling(answer, number, manner.ids, begun=alone):
             yield kind, chunk(head, number, delta, None), 2 * (kind is FrameKind.CONTENT)
     made = chunk(head, number, {}, finish_reason)
     if manner.closing is not None:
@@ -131,12 +130,10 @@ def finish_reason(answer: Answer, *, forced: bool) -> str:
     return {Finish.LENGTH: "length", Finish.FILTERED: "content_filter"}.get(answer.finish, "stop")
 
 
-def _opening(answer: Answer, number: int, ids: ToolIds) -> Json:
+def _opening(answer: Answer, begun: list[Json] | None) -> Json:
     """Return the first delta. A lone call comes with it; where there is more to come it is only the role."""
-    if not answer.calls or answer.pieces:
-        return {"role": "assistant", "content": ""}
-    alone = {"tool_calls": [_begun(answer, number, 0, ids)]} if len(answer.calls) == 1 else {}
-    return {"role": "assistant", "content": None, **alone}
+    said = "" if answer.pieces or not answer.calls else None
+    return {"role": "assistant", "content": said} | ({"tool_calls": begun} if begun else {})
 
 
 def _begun(answer: Answer, number: int, place: int, ids: ToolIds) -> Json:
@@ -144,10 +141,10 @@ def _begun(answer: Answer, number: int, place: int, ids: ToolIds) -> Json:
     return {"index": place, "id": ids(number, place), "type": "function", "function": function}
 
 
-def _calling(answer: Answer, number: int, ids: ToolIds) -> Iterator[tuple[FrameKind, Json]]:
+def _calling(answer: Answer, number: int, ids: ToolIds, *, begun: bool) -> Iterator[tuple[FrameKind, Json]]:
     """Yield the deltas of the calls: each begins with its name, then come its arguments in pieces."""
     for place, call in enumerate(answer.calls):
-        if len(answer.calls) > 1 or answer.pieces:
+        if not begun:
             yield FrameKind.FRAMING, {"tool_calls": [_begun(answer, number, place, ids)]}
         for start in range(0, len(call.arguments), _CHARACTERS_A_DELTA):
             function = {"arguments": call.arguments[start : start + _CHARACTERS_A_DELTA]}

@@ -85,6 +85,9 @@ class _Messages:
         changed = addressed(body, target.deployment.model, stream=stream)
         if b'"aw1.' in body:
             changed["messages"] = raw(list(_without_foreign(msgspec.json.decode(changed["messages"]))))
+        thinks = b'"enabled"' in bytes(changed.get("thinking", b""))
+        if thinks and _begun_elsewhere(msgspec.json.decode(changed["messages"])):
+            changed["thinking"] = raw({"type": "disabled"})
         return _post(target, msgspec.json.encode(changed))
 
     def answer(self, response: HttpResponse) -> Answer:
@@ -163,6 +166,14 @@ def _without_foreign(messages: list[Json]) -> Iterator[Json]:
                 yield message | {"content": kept}
         else:
             yield message
+
+
+def _begun_elsewhere(messages: list[Json]) -> bool:
+    """Whether a tool loop is open that another vendor began, whose ids are others: its thoughts would be missed."""
+    if len(messages) < 2 or not any(block.get("type") == "tool_result" for block in children(messages[-1], "content")):
+        return False
+    called = [text(block, "id") for block in children(messages[-2], "content") if block.get("type") == "tool_use"]
+    return any(not name.startswith("toolu_") for name in called)
 
 
 def _is_foreign(block: Json) -> bool:

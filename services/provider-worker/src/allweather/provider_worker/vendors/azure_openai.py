@@ -96,7 +96,7 @@ class _Responses:
     def forward(self, body: bytes, target: Target, *, stream: bool) -> HttpRequest:
         name = target.deployment.deployment_name or target.deployment.model
         url = f"{target.endpoint.rstrip('/')}/openai/v1/responses"
-        return HttpRequest(url, responses_wire.forwarded(body, name, stream=stream))
+        return HttpRequest(url, responses_wire.forwarded(body, name, target, stream=stream))
 
     def answer(self, response: HttpResponse) -> Answer:
         try:

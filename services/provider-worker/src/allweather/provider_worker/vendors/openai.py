@@ -74,7 +74,7 @@ class _Chat:
 class _Responses:
     def forward(self, body: bytes, target: Target, *, stream: bool) -> HttpRequest:
         url = openai_wire.join(target.endpoint, "/v1/responses")
-        return HttpRequest(url, responses_wire.forwarded(body, target.deployment.model, stream=stream))
+        return HttpRequest(url, responses_wire.forwarded(body, target.deployment.model, target, stream=stream))
 
     def answer(self, response: HttpResponse) -> Answer:
         return responses_wire.answer(response, openai_wire.CODES)

@@ -172,7 +172,7 @@ class _Reader:
             yield Counted(_usage(child(body, "usageMetadata")))
 
     def _part(self, part: Json) -> Iterator[Event]:
-        """A part, and before it the signature that stands beside it."""
+        """A part, and the signature beside it: before a call, after words (behind which a stream may bring it late)."""
         signature, words = text(part, "thoughtSignature"), text(part, "text")
         call = child(part, "functionCall")
         if call:
@@ -180,8 +180,8 @@ class _Reader:
         elif part.get("thought"):
             yield from (Thought(words) for _ in [words] if words)
         else:
-            yield from self._signature(signature, "")
             yield from (Said(words) for _ in [words] if words)
+            yield from self._signature(signature, "")
 
     def _call(self, call: Json, signature: str) -> Iterator[Event]:
         number, self._calls = self._calls, self._calls + 1
