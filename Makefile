@@ -48,6 +48,10 @@ format: install ## Format the code and mend what the linter can
 test: install ## Everything, with the real broker, Postgres and Redis
 	$(BIN)/pytest -n 2 --dist loadgroup
 
+.PHONY: matrix
+matrix: install ## Ask with every official client at every vendor; write docs/reference/support-matrix.*
+	$(BIN)/pytest tests/e2e/sdks --deselect tests/e2e/sdks/test_matrix.py --matrix docs/reference
+
 .PHONY: up
 up: install ## Start the stack and every service in the background; wait until all are ready
 	@$(BIN)/allweather up

@@ -1,12 +1,15 @@
 """One whole system for all end-to-end tests: real Kafka, Postgres and Valkey, simulators, every service a process."""
 
 import inspect
+import shutil
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import yaml
 
+from allweather.contracts import config
 from allweather.drills.acts import NORMAL
 from allweather.drills.stage import Stage, stage
 from allweather.local.plan import Options
@@ -25,10 +28,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
+CONFIG = LocalSettings().config_dir
+
+
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> LocalSettings:
     state = tmp_path_factory.mktemp("system")
-    return LocalSettings(state_dir=state, port_base=0, vendors="simulated")
+    return LocalSettings(state_dir=state, port_base=0, vendors="simulated", config_dir=_with_routes(state / "config"))
+
+
+def _with_routes(folder: Path) -> Path:
+    """The configuration of the repository, and for each vendor a route of its own and one in which it is the first."""
+    shutil.copytree(CONFIG, folder)
+    routes = yaml.safe_load((folder / "routes.yaml").read_text())
+    standing: dict[str, str] = {}
+    for each in config.load(CONFIG).deployments:
+        standing.setdefault(each.vendor, each.id)
+    for vendor, deployment in standing.items():
+        others = [each for each in standing.values() if each != deployment]
+        routes["routes"] += [
+            {"id": f"only-{vendor}", "candidates": [deployment]},
+            {"id": f"first-{vendor}", "candidates": [deployment, *others]},
+        ]
+    (folder / "routes.yaml").write_text(yaml.safe_dump(routes))
+    rule = {
+        "id": "vendors",
+        "when": 'tenant == "demo" && (route.startsWith("only-") || route.startsWith("first-"))',
+        "effect": "permit",
+    }
+    (folder / "policies" / "vendors.yaml").write_text(yaml.safe_dump({"rules": [rule]}))
+    return folder
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -8,7 +8,7 @@ from anthropic.types import message_create_params as messages
 from openai.types.chat import completion_create_params as chat
 from openai.types.responses import response_create_params as responses
 
-from allweather.contracts.slip import Dialect, Parameter
+from allweather.contracts.slip import Capability, Dialect, Parameter
 from allweather.dialects.anthropic_messages import shape as messages_shape
 from allweather.dialects.fields import READ
 from allweather.dialects.openai_chat import shape as chat_shape
@@ -42,8 +42,8 @@ def test_what_is_said_to_be_read_is_read(dialect: Dialect):
 
 
 @pytest.mark.parametrize("dialect", Dialect)
-def test_parameters_are_named_as_fields_of_the_dialect(dialect: Dialect):
+def test_capabilities_and_parameters_are_named_as_fields_of_the_dialect(dialect: Dialect):
     wire = DIALECTS[dialect]
 
     assert {name.partition(".")[0] for name in wire.names.values()} <= set(wire.fields)
-    assert set(wire.names) <= set(Parameter)
+    assert set(Capability) <= set(wire.names) <= {*Capability, *Parameter}

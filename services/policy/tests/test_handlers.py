@@ -398,6 +398,20 @@ async def test_a_capability_that_nothing_permitted_offers_is_told():
     slip = await slip_of(record(body, ai_data_class="confidential"))
 
     assert (slip.verdict.effect, slip.verdict.code) == ("invalid", "unsupported_capability")
+    assert slip.verdict.param == "messages"
+    assert slip.verdict.reason is not None
+    assert "offers vision, which 'messages' asks for. No deployment of the catalogue can" in slip.verdict.reason
+
+
+async def test_a_capability_that_others_offer_names_them():
+    tools = b'{"parallel_tool_calls": true, "tools": [{"type": "function", "function": {"name": "look"}}],'
+    body = BODY.replace(b'"triage"', b'"openai/gpt-oss-120b"').replace(b"{", tools, 1)
+
+    slip = await slip_of(record(body))
+
+    assert slip.verdict.param == "parallel_tool_calls"
+    assert slip.verdict.reason is not None
+    assert "These could: anthropic/claude-haiku-4-5, " in slip.verdict.reason
 
 
 async def test_a_denied_request_travels_without_its_body():

@@ -4,7 +4,9 @@
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from allweather.contracts.failures import OutcomeKind
 from allweather.contracts.slip import Dialect
@@ -40,6 +42,7 @@ def _anthropic(error: ApiError, request_id: str | None) -> bytes:
     return json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+_MAX_NAMED: Final = 5
 _ANTHROPIC_TYPES = {
     401: "authentication_error",
     402: "billing_error",
@@ -77,6 +80,14 @@ def for_outcome(outcome: OutcomeKind, message: str, *, code: str | None = None, 
     if code == "model_not_found":
         status, kind = 404, "invalid_request_error"
     return ApiError(status, kind, code or outcome.value, message, param)
+
+
+def could(deployments: Sequence[str]) -> str:
+    """Who could be asked what nobody behind the caller's route can."""
+    if not deployments:
+        return "No deployment of the catalogue can: leave it out."
+    more = f" and {len(deployments) - _MAX_NAMED} more" if len(deployments) > _MAX_NAMED else ""
+    return f"These could: {', '.join(deployments[:_MAX_NAMED])}{more}."
 
 
 def conflict(message: str) -> ApiError:

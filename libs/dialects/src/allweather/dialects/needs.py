@@ -22,7 +22,7 @@ MANY: Final = 4
 """Stop sequences that every vendor that knows them takes."""
 
 
-def needs(conversation: Conversation, size: int, names: Mapping[Parameter, str]) -> Needs:
+def needs(conversation: Conversation, size: int, names: Mapping[Capability | Parameter, str]) -> Needs:
     """What the conversation needs; `size` is that of its body in bytes, `names` are the dialect's for parameters."""
     special = _special(conversation)
     images = [part for part in special if isinstance(part, Image)]
@@ -41,7 +41,7 @@ def parameters(conversation: Conversation) -> list[Parameter]:
     return _parameters(conversation, _special(conversation))
 
 
-def _name(parameter: Parameter, conversation: Conversation, names: Mapping[Parameter, str]) -> str:
+def _name(parameter: Parameter, conversation: Conversation, names: Mapping[Capability | Parameter, str]) -> str:
     if parameter is Parameter.NATIVE and conversation.others:
         return conversation.others[0]
     return names.get(parameter, parameter)

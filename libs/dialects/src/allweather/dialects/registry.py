@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from allweather.contracts.answers import Answer, Event
 from allweather.contracts.conversation import Conversation
-from allweather.contracts.slip import Dialect, Parameter
+from allweather.contracts.slip import Capability, Dialect, Parameter
 from allweather.dialects.anthropic_messages import joining as messages_joining
 from allweather.dialects.anthropic_messages import reading as messages_reading
 from allweather.dialects.anthropic_messages import rendering as messages_rendering
@@ -64,7 +64,8 @@ class Wire:
     split: Callable[[bytes, bool], Iterator[str]]
     """A whole answer as the payloads of a stream, its end included; the flag is that of `stream`."""
     fields: Mapping[str, Fate]
-    names: Mapping[Parameter, str]
+    names: Mapping[Capability | Parameter, str]
+    """In which field the caller asks for what, where that is not its own name."""
 
 
 DIALECTS: Final[Mapping[Dialect, Wire]] = {

@@ -3,11 +3,14 @@
 Pure. `policy_digest` names the rules and the configuration with which the decision can be made again.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from allweather.contracts.config import Configuration, Deployment, Route
-from allweather.contracts.slip import Verdict
+from allweather.contracts.errors import could
+from allweather.contracts.slip import Capability, Dialect, Parameter, Verdict
 from allweather.dialects.invalid import Invalid, quoted
+from allweather.dialects.registry import DIALECTS
 from allweather.policy.intake import Submission
 from allweather.policy.rules import RuleSet, Subject, evaluate
 
@@ -30,9 +33,9 @@ class Policy:
     def _decide(self, submission: Submission, at_ms: int) -> Verdict:
         if submission.fault:
             raise submission.fault
-        return self.judge(submission.subject, at_ms)
+        return self.judge(submission.subject, at_ms, submission.hints.dialect)
 
-    def judge(self, subject: Subject, at_ms: int) -> Verdict:
+    def judge(self, subject: Subject, at_ms: int, dialect: Dialect = Dialect.OPENAI_CHAT) -> Verdict:
         """What the rules say of a subject, and whether anything can then serve it. Raises `Invalid`."""
         route = self.configuration.route(subject.route)
         if route is None:
@@ -43,7 +46,10 @@ class Policy:
         permitted = _permitted(verdict, [self.configuration.deployment(c) for c in route.candidates])
         if not permitted:
             return self._refused("deny", _out_of_reach(route, verdict), at_ms, verdict.rules)
-        _check_capabilities(route, permitted, subject.capabilities)
+        lacking = _lacking(permitted, subject.capabilities)
+        if lacking:
+            able = _able(_permitted(verdict, [*self.configuration.deployments]), subject.capabilities)
+            raise _incapable(route, lacking, DIALECTS[dialect].names, able)
         return verdict
 
     def _refused(self, effect: str, fault: Invalid, at_ms: int, rules: tuple[str, ...] = ()) -> Verdict:
@@ -81,10 +87,21 @@ def _out_of_reach(route: Route, verdict: Verdict) -> Invalid:
     return Invalid("no_permitted_deployment", reason, "model")
 
 
-def _check_capabilities(route: Route, permitted: list[Deployment], needed: tuple[str, ...]) -> None:
-    """Raise `Invalid` when no permitted deployment offers everything that the body asks for."""
-    wanted = set(needed)
-    if any(wanted.issubset(deployment.capabilities) for deployment in permitted):
-        return
-    names = ", ".join(sorted(wanted))
-    raise Invalid("unsupported_capability", f"Nothing behind '{route.id}' that is permitted here offers {names}.")
+def _able(deployments: list[Deployment], needed: tuple[str, ...]) -> list[str]:
+    """Those of the deployments that offer everything that the body asks for."""
+    return [deployment.id for deployment in deployments if set(needed).issubset(deployment.capabilities)]
+
+
+def _lacking(permitted: list[Deployment], needed: tuple[str, ...]) -> list[str]:
+    """What is missing where the least is missing; nothing when a permitted deployment offers all that is needed."""
+    missing = ([each for each in needed if each not in deployment.capabilities] for deployment in permitted)
+    return min(missing, key=len)
+
+
+def _incapable(
+    route: Route, lacking: list[str], names: Mapping[Capability | Parameter, str], able: list[str]
+) -> Invalid:
+    fields = {names.get(Capability(each), each): None for each in lacking}
+    asked = " and ".join(f"'{field}'" for field in fields)
+    reason = f"Nothing behind '{route.id}' that is permitted here offers {', '.join(lacking)}, which {asked} asks for."
+    return Invalid("unsupported_capability", f"{reason} {could(able)}", next(iter(fields)))

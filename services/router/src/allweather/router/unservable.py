@@ -1,14 +1,12 @@
 """Why no candidate can ever serve a request, as its caller is told: what is wrong, and who could. Pure."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from allweather.contracts.config import Configuration
+from allweather.contracts.errors import could
 from allweather.contracts.failures import FailureKind, OutcomeKind
 from allweather.contracts.slip import Slip
 from allweather.router import routing
-
-MAX_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,4 @@ def _who_could(slip: Slip, config: Configuration) -> str:
         for d in config.deployments
         if d.id not in tried and routing.permitted(d, slip) and not routing.lacking(d, slip, config)
     ]
-    if not able:
-        return "No deployment of the catalogue can: leave it out."
-    more = f" and {len(able) - MAX_NAMED} more" if len(able) > MAX_NAMED else ""
-    return f"These could: {', '.join(able[:MAX_NAMED])}{more}."
+    return could(able)

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from allweather.contracts.conversation import Json
-from allweather.contracts.slip import Parameter
+from allweather.contracts.slip import Capability, Parameter
 from allweather.dialects.fields import HINT, READ, Fate, native
 
 FIELDS: Final[Mapping[str, Fate]] = {
@@ -30,7 +30,13 @@ FIELDS: Final[Mapping[str, Fate]] = {
     "workspace_id": native(),
 }
 
-NAMES: Final[Mapping[Parameter, str]] = {
+NAMES: Final[Mapping[Capability | Parameter, str]] = {
+    Capability.JSON_SCHEMA: "output_config.format",
+    Capability.PARALLEL_TOOLS: "tool_choice",
+    Capability.REASONING: "thinking",
+    Capability.STREAMING: "stream",
+    Capability.TOOLS: "tools",
+    Capability.VISION: "messages",
     Parameter.DOCUMENTS: "messages",
     Parameter.DOCUMENT_URLS: "messages",
     Parameter.HIGH_TEMPERATURE: "temperature",
@@ -40,7 +46,7 @@ NAMES: Final[Mapping[Parameter, str]] = {
     Parameter.STOP: "stop_sequences",
     Parameter.TOOL_IMAGES: "messages",
 }
-"""In which field the caller asks for a parameter, where that is not its own name."""
+"""In which field the caller asks for a capability or a parameter, where that is not its own name."""
 
 
 class CacheControl(msgspec.Struct):

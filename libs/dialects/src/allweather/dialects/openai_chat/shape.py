@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from allweather.contracts.conversation import Json
-from allweather.contracts.slip import Parameter
+from allweather.contracts.slip import Capability, Parameter
 from allweather.dialects.fields import HINT, READ, Fate, native
 
 FIELDS: Final[Mapping[str, Fate]] = {
@@ -34,7 +34,13 @@ FIELDS: Final[Mapping[str, Fate]] = {
     "web_search_options": native(),
 }
 
-NAMES: Final[Mapping[Parameter, str]] = {
+NAMES: Final[Mapping[Capability | Parameter, str]] = {
+    Capability.JSON_SCHEMA: "response_format",
+    Capability.PARALLEL_TOOLS: "parallel_tool_calls",
+    Capability.REASONING: "reasoning_effort",
+    Capability.STREAMING: "stream",
+    Capability.TOOLS: "tools",
+    Capability.VISION: "messages",
     Parameter.ALLOWED_TOOLS: "tool_choice",
     Parameter.CHOICES: "n",
     Parameter.DOCUMENTS: "messages",
@@ -46,7 +52,7 @@ NAMES: Final[Mapping[Parameter, str]] = {
     Parameter.SERIAL_TOOLS: "parallel_tool_calls",
     Parameter.TOOL_IMAGES: "messages",
 }
-"""In which field the caller asks for a parameter, where that is not its own name."""
+"""In which field the caller asks for a capability or a parameter, where that is not its own name."""
 
 
 class ImageUrl(msgspec.Struct):

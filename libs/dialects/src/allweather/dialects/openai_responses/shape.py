@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from allweather.contracts.conversation import Json
-from allweather.contracts.slip import Parameter
+from allweather.contracts.slip import Capability, Parameter
 from allweather.dialects.fields import HINT, OURS, READ, Fate, native
 
 FIELDS: Final[Mapping[str, Fate]] = {
@@ -34,7 +34,13 @@ FIELDS: Final[Mapping[str, Fate]] = {
     "prompt": native(),
 }
 
-NAMES: Final[Mapping[Parameter, str]] = {
+NAMES: Final[Mapping[Capability | Parameter, str]] = {
+    Capability.JSON_SCHEMA: "text.format",
+    Capability.PARALLEL_TOOLS: "parallel_tool_calls",
+    Capability.REASONING: "reasoning",
+    Capability.STREAMING: "stream",
+    Capability.TOOLS: "tools",
+    Capability.VISION: "input",
     Parameter.ALLOWED_TOOLS: "tool_choice",
     Parameter.DOCUMENTS: "input",
     Parameter.DOCUMENT_URLS: "input",
@@ -46,7 +52,7 @@ NAMES: Final[Mapping[Parameter, str]] = {
     Parameter.TOOL_IMAGES: "input",
     Parameter.VERBOSITY: "text.verbosity",
 }
-"""In which field the caller asks for a parameter, where that is not its own name."""
+"""In which field the caller asks for a capability or a parameter, where that is not its own name."""
 
 
 class Part(msgspec.Struct):

@@ -68,7 +68,7 @@ class Background:
 
     async def _follow(self, call: Call, kept: Kept, face: Face, waiter: Waiter, after: int) -> None:
         now = asyncio.get_running_loop().time
-        status, spoken_at = Status("pending"), now()
+        status, spoken_at = await self._look(kept, Status("pending")), now()
         while True:
             events = face.events(dispatched=status.dispatched, reply=status.reply)
             fresh = list(splitting.numbered(events[after + 1 :], after + 1))
