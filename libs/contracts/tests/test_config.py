@@ -53,6 +53,34 @@ def test_every_fault_is_named_at_once() -> None:
         assert fault in str(caught.value)
 
 
+def _embedding(name: str, **changed: Any) -> dict[str, Any]:
+    return _deployment(name, capabilities=["embeddings"], max_output_tokens=0) | changed
+
+
+def test_a_route_falls_back_among_deployments_of_one_embedding_model_only() -> None:
+    """Vectors of different models do not compare: an index that holds both is broken without anybody seeing it."""
+    same = [{"id": "r", "candidates": ["a", "b"]}]
+
+    assert _parse([_embedding("a"), _embedding("b")], same).route("r") is not None
+    with pytest.raises(config.InvalidConfiguration, match="route r: vectors of different models do not compare: m, n"):
+        _parse([_embedding("a"), _embedding("b", model="n")], same)
+    with pytest.raises(config.InvalidConfiguration, match="route r: vectors of different models"):
+        _parse([_embedding("a"), _deployment("b", model="n")], same)
+
+
+@pytest.mark.parametrize(
+    ("deployment", "fault"),
+    [
+        (_embedding("a", capabilities=["embeddings", "tools"]), "a model that embeds does nothing else"),
+        (_embedding("a", max_output_tokens=1), "a model that embeds does nothing else"),
+        (_deployment("a", max_output_tokens=0), "max_output_tokens is missing"),
+    ],
+)
+def test_a_model_embeds_or_talks(deployment: dict[str, Any], fault: str) -> None:
+    with pytest.raises(config.InvalidConfiguration, match=fault):
+        _parse([deployment])
+
+
 def test_an_unknown_field_is_refused_by_name() -> None:
     with pytest.raises(config.InvalidConfiguration, match=r"deployments\.0\.contxt_tokens"):
         _parse([_deployment("a", contxt_tokens=5)])

@@ -95,7 +95,7 @@ def joined(dialect: Dialect, payloads: list[str]) -> dict[str, Any]:
     return json.loads(joining.whole())
 
 
-@pytest.mark.parametrize("dialect", Dialect)
+@pytest.mark.parametrize("dialect", DIALECTS)
 @settings(deadline=None, max_examples=50)
 @given(answer=answers())
 def test_a_stream_put_together_is_the_answer_rendered_whole(dialect: Dialect, answer: Answer):
@@ -104,7 +104,7 @@ def test_a_stream_put_together_is_the_answer_rendered_whole(dialect: Dialect, an
     assert joined(dialect, streamed(dialect, events_of(answer))) == whole
 
 
-@pytest.mark.parametrize("dialect", Dialect)
+@pytest.mark.parametrize("dialect", DIALECTS)
 @settings(deadline=None, max_examples=50)
 @given(answer=answers())
 def test_the_official_client_reads_every_answer_and_every_event(dialect: Dialect, answer: Answer):

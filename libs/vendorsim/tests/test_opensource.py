@@ -115,7 +115,21 @@ async def test_health_needs_no_key_and_models_do(http: httpx.AsyncClient) -> Non
 
     assert (health.status_code, health.content) == (200, b"")
     assert closed.status_code == 401
-    (card,) = models.json()["data"]
+    card, embedder = models.json()["data"]
+    assert (embedder["id"], embedder["max_model_len"]) == ("BAAI/bge-m3", 8192)
     assert card["id"] == "openai/gpt-oss-120b"
     assert card["owned_by"] == "vllm"
     assert card["max_model_len"] == 131_072
+
+
+async def test_the_embedding_model_makes_vectors_of_one_length_only(http: httpx.AsyncClient) -> None:
+    asked = {"model": "BAAI/bge-m3", "input": ["a", "b"]}
+    answer = (await http.post("/opensource/v1/embeddings", headers=HEADERS, json=asked)).json()
+    shorter = await http.post("/opensource/v1/embeddings", headers=HEADERS, json=asked | {"dimensions": 8})
+    elsewhere = await http.post("/opensource/v1/embeddings", headers=HEADERS, json=asked | {"model": "gpt-oss"})
+
+    assert [len(each["embedding"]) for each in answer["data"]] == [1024, 1024]
+    assert answer["usage"]["completion_tokens"] == 0
+    assert (shorter.status_code, shorter.json()["error"]["code"]) == (400, 400)
+    assert "matryoshka" in shorter.json()["error"]["message"]
+    assert elsewhere.status_code == 404

@@ -210,6 +210,22 @@ async def test_the_sdk_has_a_batch_answered(site: Site, client: openai.AsyncOpen
 
 
 @pytest.mark.usefixtures("fed")
+async def test_a_batch_of_embeddings_says_so_in_its_records(site: Site, client: openai.AsyncOpenAI):
+    async def vectors(submitted: Submitted) -> None:
+        reply = Reply(200, b'{"object":"list","data":[]}', {headers.OUTCOME: "answered"})
+        site.statuses.settled[submitted.request_id] = reply
+
+    site.script = vectors
+    lines = [line("a", "", url="/v1/embeddings", body={"model": "documents", "input": "My machine leaks."})]
+    file = await uploaded(client, lines)
+
+    batch = await client.batches.create(input_file_id=file, endpoint="/v1/embeddings", completion_window="24h")
+
+    assert (await ended(client, batch.id)).request_counts.completed == 1
+    assert site.seen[0].record.text(headers.DIALECT) == "openai.embeddings"
+
+
+@pytest.mark.usefixtures("fed")
 @pytest.mark.parametrize(
     ("lines", "code", "number"),
     [

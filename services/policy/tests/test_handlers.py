@@ -80,17 +80,38 @@ async def test_a_good_request_is_permitted_with_its_body_unchanged():
     [
         (Dialect.OPENAI_CHAT, {"messages": [{"role": "user", "content": "Hi"}]}),
         (Dialect.OPENAI_RESPONSES, {"input": "Hi"}),
+        (Dialect.OPENAI_EMBEDDINGS, {"input": "Hi"}),
         (Dialect.ANTHROPIC_MESSAGES, {"max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}),
     ],
 )
 async def test_a_record_may_be_in_any_dialect_and_is_read_in_its_own(dialect: Dialect, asked: dict[str, object]):
-    body = json.dumps({"model": "triage", "stream": True} | asked).encode()
+    streams = dialect is not Dialect.OPENAI_EMBEDDINGS
+    route = "triage" if streams else "documents"
+    body = json.dumps({"model": route, "stream": True} | asked).encode()
     slip = await slip_of(record(body, ai_dialect=dialect))
     wrong = await slip_of(record(b'{"model": "triage"}', ai_dialect=dialect))
 
-    assert (slip.dialect, slip.verdict.effect, slip.route, slip.stream) == (dialect, "permit", "triage", True)
+    assert (slip.dialect, slip.verdict.effect, slip.route, slip.stream) == (dialect, "permit", route, streams)
     assert (wrong.dialect, wrong.verdict.effect) == (dialect, "invalid")
     assert wrong.verdict.param in {*asked}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body", "reason"),
+    [
+        (Dialect.OPENAI_EMBEDDINGS, {"model": "triage", "input": "Hi"}, "make no vectors"),
+        (
+            Dialect.OPENAI_CHAT,
+            {"model": "documents", "messages": [{"role": "user", "content": "Hi"}]},
+            "answer no conversations",
+        ),
+    ],
+)
+async def test_a_route_embeds_or_talks(dialect: Dialect, body: dict[str, object], reason: str):
+    slip = await slip_of(record(json.dumps(body).encode(), ai_dialect=dialect))
+
+    assert (slip.verdict.effect, slip.verdict.code) == ("invalid", "unsupported_capability")
+    assert reason in (slip.verdict.reason or "")
 
 
 async def test_the_same_record_is_cleared_to_the_same_bytes():

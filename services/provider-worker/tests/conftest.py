@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 collect_ignore = (
     []
     if find_spec("allweather.vendorsim")
-    else ["test_app.py", "test_calls.py", "test_credentials.py", "test_handlers.py", "test_tool_loops.py"]
+    else [
+        "test_app.py",
+        "test_calls.py",
+        "test_credentials.py",
+        "test_embeddings.py",
+        "test_handlers.py",
+        "test_tool_loops.py",
+    ]
 )
 settings.register_profile("patient", deadline=None)  # how long an example takes says nothing about its fact
 settings.load_profile("patient")

@@ -9,6 +9,7 @@ import pytest
 from allweather.contracts.answers import Answer, Choice, Event
 from allweather.contracts.conversation import Finish, Text
 from allweather.contracts.slip import Dialect, Usage
+from allweather.dialects.registry import DIALECTS
 from allweather.provider_worker.passing import Forwarded, Passing, Translated
 from allweather.provider_worker.vendors import VENDORS
 from allweather.provider_worker.wire import Format, ServerSentEvent
@@ -87,7 +88,7 @@ def test_azure_filter_results_stay_between_the_vendor_and_us() -> None:
     assert shown == [f"{CHUNK}}}", f"{END}}}"]
 
 
-@pytest.mark.parametrize("dialect", Dialect)
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_vendor_of_another_dialect_is_translated(dialect: Dialect) -> None:
     request = b'{"model":"triage","input":"hello"}'
     passing = Translated(dialect, request, include_usage=True)

@@ -53,7 +53,7 @@ def sent(configuration: Configuration, vendor: str, dialect: Dialect, body: dict
     return translator.request(conversation, target, stream=False).body.decode()
 
 
-@pytest.mark.parametrize("dialect", Dialect)
+@pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("before", VENDORS)
 @pytest.mark.parametrize("after", VENDORS)
 def test_a_tool_loop_goes_on_at_any_vendor(

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from allweather.contracts.answers import Answer
 from allweather.contracts.conversation import Finish
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.slip import Dialect
@@ -86,7 +87,7 @@ def asked(port: int, path: str = "/", show: Show | None = None) -> Call:
     return Call(HttpRequest(f"http://127.0.0.1:{port}{path}", b"{}"), VENDORS["openai"], passing, show)
 
 
-async def called(vendors: AiohttpTransport, port: int, path: str = "/") -> Answered | Failure:
+async def called(vendors: AiohttpTransport, port: int, path: str = "/") -> Answered[Answer] | Failure:
     call = VendorCall(vendors, lambda: 0)
     try:
         return await call.answer(asked(port, path), PATIENCE, Notes())

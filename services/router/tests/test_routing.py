@@ -1,10 +1,11 @@
+from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allweather.contracts.config import Configuration, load
+from allweather.contracts.config import Configuration, Deployment, load
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.records import RoutingDecision
 from allweather.contracts.slip import Attempt, Capability, Dialect, Needs, Parameter, Priority, Slip, Verdict
@@ -85,6 +86,39 @@ def test_a_candidate_must_be_able_to_do_what_the_request_needs():
 
     assert decision.chosen == "beta/two"
     assert excluded(decision)["alpha/one"] == "capability"
+
+
+def embedding(deployment_id: str, **changes: Any) -> Deployment:
+    return deployment(deployment_id, capabilities=(Capability.EMBEDDINGS,), max_output_tokens=0, **changes)
+
+
+EMBEDS = Needs(capabilities=(Capability.EMBEDDINGS,), input_tokens=900, longest_input_tokens=90)
+
+
+def test_vectors_are_asked_of_models_that_embed_and_answers_of_the_others():
+    config = configuration(embedding("alpha/one"), deployment("beta/one"))
+
+    assert excluded(choose(a_slip(needs=EMBEDS), config=config)) == {"alpha/one": None, "beta/one": "capability"}
+    assert excluded(choose(a_slip(), config=config)) == {"alpha/one": "capability", "beta/one": None}
+
+
+def test_several_texts_need_a_window_for_the_longest_of_them():
+    config = configuration(embedding("alpha/one", context_tokens=100))
+
+    assert choose(a_slip(needs=EMBEDS), config=config).chosen == "alpha/one"
+
+
+@given(st.sets(st.sampled_from(["alpha/one", "beta/one", "gamma/one"])), st.sampled_from(["one", "two"]))
+def test_vectors_are_of_the_model_that_was_named_whatever_is_unwell(unwell: set[str], model: str):
+    """A model by its own name is a route as well: of the other model's deployments none is ever a candidate."""
+    known = [embedding(f"{vendor}/{each}") for vendor in ("alpha", "beta", "gamma") for each in ("one", "two")]
+    vendors = configuration().vendors
+    config = Configuration(vendors=vendors, deployments=tuple(known), routes=(), tenants=())
+    health = FixedHealth(dict.fromkeys(unwell, OPEN))
+
+    decision = choose(a_slip(route=model, needs=EMBEDS), health, config)
+
+    assert {c.deployment.partition("/")[2] for c in decision.considered} == {model}
 
 
 def saying(*, alpha: tuple[Parameter, ...] | None, beta: tuple[Parameter, ...] | None = None) -> Configuration:

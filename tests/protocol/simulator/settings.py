@@ -45,7 +45,7 @@ def _deployment(deployment_id: str, place: str) -> Deployment:
         "processed_in": place,
         "endpoint": "http://127.0.0.1",
         "credential": f"{vendor.upper()}_KEY",
-        "capabilities": tuple(Capability),
+        "capabilities": tuple(c for c in Capability if c is not Capability.EMBEDDINGS),
         "context_tokens": 100_000,
         "max_output_tokens": 8_000,
         "price": Price(input=1, output=2),

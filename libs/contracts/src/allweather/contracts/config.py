@@ -3,7 +3,7 @@
 Swapping a vendor is an edit of these files. The digest of the configuration is recorded with every decision.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -39,7 +39,7 @@ class Price(Model, extra="forbid"):
     """USD per million tokens."""
 
     input: float = Field(ge=0)
-    output: float = Field(ge=0)
+    output: float = Field(default=0, ge=0)
     cached_input: float | None = None
     cache_write: float | None = None
 
@@ -86,7 +86,8 @@ class Deployment(Model, extra="forbid"):
     refuses: tuple[Parameter, ...] = ()
     """What this model cannot be asked, though its vendor's format can say it."""
     context_tokens: int = Field(gt=0)
-    max_output_tokens: int = Field(gt=0)
+    max_output_tokens: int = Field(default=0, ge=0)
+    """0 for a model that embeds, which writes nothing."""
     price: Price
     concurrency: Concurrency = Concurrency()
 
@@ -94,6 +95,25 @@ class Deployment(Model, extra="forbid"):
     def group(self) -> str:
         """Vendor and model: repeats within it are charged to the retry budget."""
         return f"{self.vendor}/{self.model}"
+
+    @property
+    def embeds(self) -> bool:
+        """Whether its model makes vectors."""
+        return Capability.EMBEDDINGS in self.capabilities
+
+    def offers(self, wanted: Collection[str]) -> bool:
+        """Whether it can do everything that is wanted. A model that embeds does nothing else, and no other does."""
+        if self.embeds is not (Capability.EMBEDDINGS in wanted):
+            return False
+        return not wanted or frozenset(self.capabilities).issuperset(wanted)
+
+    @model_validator(mode="after")
+    def _does_one_thing(self) -> Self:
+        if self.embeds and (len(self.capabilities) > 1 or self.max_output_tokens):
+            raise ValueError("a model that embeds does nothing else: no other capability, no max_output_tokens")
+        if not self.embeds and not self.max_output_tokens:
+            raise ValueError("max_output_tokens is missing")
+        return self
 
 
 class Timeouts(Model, extra="forbid"):
@@ -200,10 +220,19 @@ class Configuration(Model):
                 for c in r.candidates
                 if c not in self._deployments
             ),
+            *self._mixed_vectors(),
         ]
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def _mixed_vectors(self) -> Iterator[str]:
+        """Routes on which a fallback would put vectors into an index that do not compare with those beside them."""
+        for route in self.routes:
+            found = [self._deployments[c] for c in route.candidates if c in self._deployments]
+            models = dict.fromkeys(d.model for d in found)
+            if len(models) > 1 and any(d.embeds for d in found):
+                yield f"route {route.id}: vectors of different models do not compare: {', '.join(models)}"
 
 
 def _repeated(kind: str, ids: list[str]) -> list[str]:

@@ -58,6 +58,7 @@ _ANTHROPIC_TYPES = {
 _RENDERERS = {
     Dialect.OPENAI_CHAT: _openai,
     Dialect.OPENAI_RESPONSES: _openai,
+    Dialect.OPENAI_EMBEDDINGS: _openai,
     Dialect.ANTHROPIC_MESSAGES: _anthropic,
 }
 

@@ -13,12 +13,25 @@ from allweather.contracts.failures import FailureKind
 from allweather.contracts.model import Model
 
 
+class Operation(StrEnum):
+    """What a model is asked to do; the values of `gen_ai.operation.name`."""
+
+    CHAT = "chat"
+    EMBEDDINGS = "embeddings"
+
+
 class Dialect(StrEnum):
     """The wire format that the caller speaks; results, deltas and errors are rendered in it."""
 
     OPENAI_CHAT = "openai.chat"
     OPENAI_RESPONSES = "openai.responses"
+    OPENAI_EMBEDDINGS = "openai.embeddings"
     ANTHROPIC_MESSAGES = "anthropic.messages"
+
+    @property
+    def operation(self) -> Operation:
+        """What requests in it ask for."""
+        return Operation.EMBEDDINGS if self is Dialect.OPENAI_EMBEDDINGS else Operation.CHAT
 
 
 class Priority(StrEnum):
@@ -35,6 +48,8 @@ class Capability(StrEnum):
     VISION = "vision"
     JSON_SCHEMA = "json_schema"
     REASONING = "reasoning"
+    EMBEDDINGS = "embeddings"
+    """Making vectors: a model that does it does nothing else, and no other model does."""
 
 
 class Parameter(StrEnum):
@@ -43,6 +58,8 @@ class Parameter(StrEnum):
     ALLOWED_TOOLS = "allowed_tools"
     CHOICES = "choices"
     """More than one answer."""
+    DIMENSIONS = "dimensions"
+    """Vectors shorter than the model makes them by itself."""
     DOCUMENTS = "documents"
     DOCUMENT_URLS = "document_urls"
     FREQUENCY_PENALTY = "frequency_penalty"
@@ -53,6 +70,8 @@ class Parameter(StrEnum):
     """JSON without a schema."""
     LOGIT_BIAS = "logit_bias"
     LOGPROBS = "logprobs"
+    MANY_INPUTS = "many_inputs"
+    """More than one text to embed."""
     MANY_STOPS = "many_stops"
     """More than four stop sequences."""
     NATIVE = "native"
@@ -62,6 +81,8 @@ class Parameter(StrEnum):
     """At most one tool call in an answer."""
     STOP = "stop"
     TEMPERATURE = "temperature"
+    PRETOKENIZED = "pretokenized"
+    """Texts that are tokens already, of the tokenizer of one family of models."""
     TOOL_IMAGES = "tool_images"
     """Images in the result of a tool."""
     TOP_K = "top_k"
@@ -77,8 +98,16 @@ class Needs(Model):
     """Each with the name of the field in which the caller asks for it."""
     input_tokens: int = 0
     """Estimate, an upper bound by bytes / 3; settled with the vendor's own count."""
+    longest_input_tokens: int | None = None
+    """The longest of several inputs of which each has the context window to itself; None when all share it."""
     output_tokens: int | None = None
     """The caller's limit, if given."""
+
+    @property
+    def window_tokens(self) -> int:
+        """Estimate of what has to fit into the context window at once."""
+        longest = self.input_tokens if self.longest_input_tokens is None else self.longest_input_tokens
+        return longest + (self.output_tokens or 0)
 
 
 class ReplyAddress(Model):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from allweather.contracts.slip import Dialect, Needs
 from allweather.dialects.needs import needs
+from allweather.dialects.openai_embeddings import reading as embeddings
 from allweather.dialects.registry import DIALECTS
 
 
@@ -24,6 +25,9 @@ class Asked:
 
 def read(dialect: Dialect, body: bytes) -> Asked:
     """What the body asks for. Raises `Invalid`, naming the field."""
+    if dialect is Dialect.OPENAI_EMBEDDINGS:
+        embedding = embeddings.read(body)
+        return Asked(route=embedding.model, stream=False, include_usage=False, needs=embeddings.needs(embedding))
     wire = DIALECTS[dialect]
     conversation = wire.read(body)
     return Asked(

@@ -1,4 +1,4 @@
-"""The dialects, one entry each: how a body is read and how its answer is written."""
+"""The dialects of conversations, one entry each: how a body is read and how its answer is written."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -60,6 +60,7 @@ AZURE_EMBEDDERS: Mapping[str, Embedder] = {"text-embedding-3-large": OPENAI_EMBE
 AZURE_EMBEDDING_REGIONS = frozenset(
     ("australiaeast", "eastus2", "koreacentral", "norwayeast", "swedencentral", "uksouth")
 )
+OPENSOURCE_EMBEDDERS: Mapping[str, Embedder] = {"BAAI/bge-m3": Embedder("BAAI/bge-m3", 8192, 1024)}
 VERTEX_EMBEDDERS: Mapping[str, Embedder] = {
     model.id: model
     for model in (Embedder("gemini-embedding-001", 2048, 3072), Embedder("gemini-embedding-2", 8192, 3072))

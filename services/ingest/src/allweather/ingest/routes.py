@@ -17,6 +17,7 @@ from allweather.ingest.doors.batches import CancelBatch, CreateBatch, ListBatche
 from allweather.ingest.doors.call import ByMethod, spoken
 from allweather.ingest.doors.chat import ChatCompletions
 from allweather.ingest.doors.count_tokens import CountTokens
+from allweather.ingest.doors.embeddings import Embeddings
 from allweather.ingest.doors.files import DeleteFile, FileContent, ListFiles, ShowFile, UploadFile
 from allweather.ingest.doors.message_batches import (
     CancelMessageBatch,
@@ -69,6 +70,7 @@ def doors(house: House) -> ASGIApp:
         Route("/v1/chat/completions", ChatCompletions(keyring, acceptance, clock, **limits)),
         Route("/v1/messages", Messages(keyring, acceptance, clock, **limits)),
         Route("/v1/messages/count_tokens", CountTokens(keyring, house.configuration)),
+        Route("/v1/embeddings", Embeddings(keyring, acceptance, clock, **limits)),
         Route("/v1/responses", CreateResponse(*stored[:3], **limits, memory=memory, background=background)),
         Route("/v1/responses/{id}", ByMethod(RetrieveResponse(*stored), DeleteResponse(*stored))),
         Route("/v1/responses/{id}/cancel", CancelResponse(*stored)),

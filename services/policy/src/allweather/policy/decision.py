@@ -46,6 +46,7 @@ class Policy:
         permitted = _permitted(verdict, [self.configuration.deployment(c) for c in route.candidates])
         if not permitted:
             return self._refused("deny", _out_of_reach(route, verdict), at_ms, verdict.rules)
+        _check_operation(route, embeds=Capability.EMBEDDINGS in subject.capabilities, permitted=permitted)
         lacking = _lacking(permitted, subject.capabilities)
         if lacking:
             able = _able(_permitted(verdict, [*self.configuration.deployments]), subject.capabilities)
@@ -87,9 +88,17 @@ def _out_of_reach(route: Route, verdict: Verdict) -> Invalid:
     return Invalid("no_permitted_deployment", reason, "model")
 
 
+def _check_operation(route: Route, permitted: list[Deployment], *, embeds: bool) -> None:
+    """Raise `Invalid` where vectors are asked of models that talk, or the other way round: no route has both."""
+    if permitted[0].embeds is embeds:
+        return
+    does = "answer conversations and make no vectors" if embeds else "make vectors and answer no conversations"
+    raise Invalid("unsupported_capability", f"The models behind '{route.id}' {does}: name another one.", "model")
+
+
 def _able(deployments: list[Deployment], needed: tuple[str, ...]) -> list[str]:
     """Those of the deployments that offer everything that the body asks for."""
-    return [deployment.id for deployment in deployments if set(needed).issubset(deployment.capabilities)]
+    return [deployment.id for deployment in deployments if deployment.offers(needed)]
 
 
 def _lacking(permitted: list[Deployment], needed: tuple[str, ...]) -> list[str]:

@@ -37,7 +37,7 @@ class Subject:
     output_tokens: int = 0
     """The caller's limit; 0 when it gave none."""
     capabilities: tuple[str, ...] = ()
-    """What the request needs: `streaming`, `tools`, `parallel_tools`, `vision`, `json_schema`, `reasoning`."""
+    """What the request needs: `streaming`, `tools`, `vision` and so on; `embeddings` alone when it asks for vectors."""
     hour: int = 0
     """Hour of the day, 0 to 23, in UTC, at which the request was accepted."""
 

@@ -8,16 +8,16 @@ from secrets import token_hex
 from allweather.contracts.config import Configuration, Timeouts
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.records import AttemptResult
-from allweather.contracts.slip import Capability
+from allweather.contracts.slip import Capability, Dialect
 from allweather.provider_worker import results
 from allweather.provider_worker.adapters.credentials import Credential
-from allweather.provider_worker.asking import ask
+from allweather.provider_worker.asking import ask, ask_for_vectors
 from allweather.provider_worker.call import Call, Notes, Patience, VendorCall
 from allweather.provider_worker.deltas import DeltaSender, DeltaStream
 from allweather.provider_worker.failures import safe
 from allweather.provider_worker.rates import Allowances, allowances
 from allweather.provider_worker.stations import Equipped
-from allweather.provider_worker.wire import Answered, Failed, Failure, HttpRequest, Translator
+from allweather.provider_worker.wire import AnyAnswered, Failed, Failure, HttpRequest, Translator
 from allweather.provider_worker.work import Work
 from allweather.runtime.clock import Clock
 
@@ -93,7 +93,7 @@ class Attempts:
         started = asyncio.get_running_loop().time()
         return Attempt(work, station, self._clock.now_ms(), started, call_id, Notes(), deltas)
 
-    async def _outcome(self, attempt: Attempt, body: bytes) -> tuple[Answered | None, Failure | None]:
+    async def _outcome(self, attempt: Attempt, body: bytes) -> tuple[AnyAnswered | None, Failure | None]:
         try:
             answer = await self._answered(attempt, body)
         except Failed as error:
@@ -110,7 +110,7 @@ class Attempts:
         await attempt.deltas.abandon()
         return replace(clean, kind=FailureKind.INTERRUPTED) if attempt.deltas.released else clean
 
-    async def _answered(self, attempt: Attempt, body: bytes) -> Answered:
+    async def _answered(self, attempt: Attempt, body: bytes) -> AnyAnswered:
         """The answer. A rejected token is renewed and the call made once more: nothing was done for the first one."""
         credential = attempt.station.credential
         try:
@@ -121,9 +121,19 @@ class Attempts:
                 raise
         return await self._called(attempt, body, credential)
 
-    async def _called(self, attempt: Attempt, body: bytes, credential: Credential) -> Answered:
-        call = self._asked(attempt, body, await credential.secret())
-        return await self._call.answer(call, self._patience(attempt.work), attempt.notes)
+    async def _called(self, attempt: Attempt, body: bytes, credential: Credential) -> AnyAnswered:
+        secret, patience = await credential.secret(), self._patience(attempt.work)
+        if attempt.work.slip.dialect is Dialect.OPENAI_EMBEDDINGS:
+            return await self._embedded(attempt, body, secret, patience)
+        return await self._call.answer(self._asked(attempt, body, secret), patience, attempt.notes)
+
+    async def _embedded(self, attempt: Attempt, body: bytes, secret: str, patience: Patience) -> AnyAnswered:
+        """The vectors of an embedding request."""
+        target = attempt.station.target
+        asked = ask_for_vectors(self._translator, target, body)
+        request = self._signed(attempt, asked.request, secret)
+        response = await self._call.response(request, patience, attempt.notes)
+        return asked.embedder.answer(asked.wish, target, response)
 
     def _asked(self, attempt: Attempt, body: bytes, secret: str) -> Call:
         """The call: in the caller's own words where the vendor speaks them, else translated."""

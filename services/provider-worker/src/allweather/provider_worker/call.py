@@ -4,8 +4,9 @@ It ends in an answer or raises `Failed`, whatever the vendor, the network or the
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from allweather.contracts.answers import Answer, Assembly, Unfinished
 from allweather.contracts.failures import FailureKind
@@ -23,6 +24,8 @@ from allweather.provider_worker.wire import (
     StreamReader,
     failed,
 )
+
+T = TypeVar("T")
 
 MAX_ANSWER_BYTES = 16 << 20
 TERMINATOR_GRACE_S = 1.0
@@ -77,23 +80,36 @@ class VendorCall:
     def __init__(self, transport: Transport, now_ms: Callable[[], int]) -> None:
         self._transport, self._now_ms = transport, now_ms
 
-    async def answer(self, call: Call, patience: Patience, notes: Notes) -> Answered:
+    async def answer(self, call: Call, patience: Patience, notes: Notes) -> Answered[Answer]:
         """The answer, whether it comes whole or as a stream.
 
         An answer that comes whole has come when its first token has: that limit holds for all of it.
         """
         timer = _Timer(patience)
+        return await self._sent(call.request, timer, notes, lambda response: self._read(response, call, timer, notes))
+
+    async def response(self, request: HttpRequest, patience: Patience, notes: Notes) -> HttpResponse:
+        """The response to what is never streamed, whatever its status: within the limit of the first token.
+
+        How large it is follows from what was asked, so that one which is too large is no vendor's fault.
+        """
+        blame = FailureKind.INVALID
+        return await self._sent(request, _Timer(patience), notes, lambda response: self._whole(response, notes, blame))
+
+    async def _sent(
+        self, request: HttpRequest, timer: "_Timer", notes: Notes, read: Callable[[Incoming], Awaitable[T]]
+    ) -> T:
         try:
-            async with timer.timeout, self._transport.send(call.request) as response:
+            async with timer.timeout, self._transport.send(request) as response:
                 notes.http_status, notes.headers = response.status, response.headers
-                return await self._read(response, call, timer, notes)
+                _refuse_encoding(response)
+                return await read(response)
         except TransportFailed as error:
             raise failed(FailureKind.UNAVAILABLE, f"{error}.", code="transport") from error
         except TimeoutError:
             raise timer.failure() from None
 
-    async def _read(self, response: Incoming, call: Call, timer: "_Timer", notes: Notes) -> Answered:
-        _refuse_encoding(response)
+    async def _read(self, response: Incoming, call: Call, timer: "_Timer", notes: Notes) -> Answered[Answer]:
         if _is_stream(response):
             reading = _Reading(call.format.stream(self._now_ms()), call, timer, notes)
             await reading.all_of(response)
@@ -105,7 +121,7 @@ class VendorCall:
                 call.show(payload, True)
         return Answered(answer, call.passing.whole(answer, whole.body if whole.status == 200 else None))
 
-    def _complete(self, reading: "_Reading", call: Call, notes: Notes) -> Answered:
+    def _complete(self, reading: "_Reading", call: Call, notes: Notes) -> Answered[Answer]:
         """The answer that was read; without a finish reason it is a failure, and what came unframed may say which."""
         stray = reading.parser.stray
         if not reading.assembly.finished and stray:
@@ -116,13 +132,15 @@ class VendorCall:
                 call.show(payload, False)
         return Answered(answer, call.passing.whole(answer, None))
 
-    async def _whole(self, response: Incoming, notes: Notes) -> HttpResponse:
+    async def _whole(
+        self, response: Incoming, notes: Notes, blame: FailureKind = FailureKind.UNAVAILABLE
+    ) -> HttpResponse:
         pieces: list[bytes] = []
         size = 0
         while piece := await response.read():
             pieces.append(piece)
             size += len(piece)
-            _refuse_endless(size)
+            _refuse_endless(size, blame)
         notes.first_content_at = asyncio.get_running_loop().time()
         return self._response(response.status, notes, b"".join(pieces))
 
@@ -151,7 +169,7 @@ class _Reading:
         try:
             while piece := await self._next(response):
                 size += len(piece)
-                _refuse_endless(size)
+                _refuse_endless(size, FailureKind.UNAVAILABLE)
                 self._take(self.parser.feed(piece))
         except EventTooLong:
             raise failed(FailureKind.UNAVAILABLE, "An event does not end.", code="event_too_long") from None
@@ -222,6 +240,6 @@ def _refuse_encoding(response: Incoming) -> None:
         raise failed(FailureKind.UNAVAILABLE, "The answer is encoded though we asked for none.", code="encoded_answer")
 
 
-def _refuse_endless(size: int) -> None:
+def _refuse_endless(size: int, blame: FailureKind) -> None:
     if size > MAX_ANSWER_BYTES:
-        raise failed(FailureKind.UNAVAILABLE, "The answer does not end.", code="answer_too_large")
+        raise failed(blame, f"The answer is larger than {MAX_ANSWER_BYTES >> 20} MiB.", code="answer_too_large")

@@ -3,7 +3,7 @@
 The tables are data: the router's configuration is held against them, and the support matrix is made of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -72,8 +72,13 @@ UNSAYABLE: Final = frozenset({What.REFUSED, What.NATIVE})
 
 def check(conversation: Conversation, deployment: Deployment, table: Mapping[str, Fate]) -> Parameter | None:
     """The first thing that the conversation asks for and that cannot be translated for the deployment."""
-    wishes = parameters(conversation)
-    return next((wish for wish in wishes if table[wish].what in UNSAYABLE or wish in deployment.refuses), None)
+    return unsayable(parameters(conversation), deployment, table)
+
+
+def unsayable(wishes: Iterable[Parameter], deployment: Deployment, table: Mapping[str, Fate]) -> Parameter | None:
+    """The first of the wishes that cannot be translated for the deployment."""
+    found = ((wish, table.get(wish, REFUSED)) for wish in wishes)
+    return next((wish for wish, fate in found if fate.what in UNSAYABLE or wish in deployment.refuses), None)
 
 
 def declared(table: Mapping[str, Fate]) -> frozenset[Parameter]:

@@ -12,7 +12,7 @@ from allweather.contracts.model import Model, iso_time
 from allweather.contracts.records import NOTHING, AttemptResult, Ended, EventType, MalformedRecord, decode, encode
 from allweather.contracts.slip import Slip
 from allweather.messaging import Headers, Message, Record
-from allweather.provider_worker.wire import Answered, Failure
+from allweather.provider_worker.wire import AnyAnswered, Failure
 from allweather.provider_worker.work import Work
 
 MAX_INLINE_RESPONSE = 512 << 10
@@ -41,7 +41,7 @@ def result(
     started_at_ms: int,
     ended_at_ms: int,
     *,
-    answer: Answered | None = None,
+    answer: AnyAnswered | None = None,
     failure: Failure | None = None,
     seen: Seen = NOTHING_SEEN,
 ) -> AttemptResult:

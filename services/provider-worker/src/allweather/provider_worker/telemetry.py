@@ -27,7 +27,7 @@ class Observer:
         """A client span around one vendor call, where the record's own span is recorded: else it costs nothing."""
         if not trace.get_current_span().is_recording():
             return _NO_SPAN
-        name = f"chat {target.deployment.model}"
+        name = f"{work.slip.dialect.operation} {target.deployment.model}"
         return _tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes=self._asked(work, target))
 
     def ended(self, span: Span, target: Target, ended: AttemptResult) -> None:
@@ -38,7 +38,7 @@ class Observer:
 
     def _asked(self, work: Work, target: Target) -> dict[str, str | bool]:
         return {
-            semconv.GEN_AI_OPERATION: "chat",
+            semconv.GEN_AI_OPERATION: work.slip.dialect.operation,
             semconv.GEN_AI_PROVIDER: self._vendor.provider_name,
             semconv.GEN_AI_REQUEST_MODEL: target.deployment.model,
             semconv.GEN_AI_REQUEST_STREAM: work.streams,

@@ -69,6 +69,8 @@ def loop_body(dialect: Dialect, reply: dict[str, Any] | None, call_id: str = CAL
                 asked += [{"role": "assistant", "content": reply["content"]}, {"role": "user", "content": [result]}]
             tool = {"name": "lookup", "input_schema": SCHEMA}
             return {"model": "triage", "max_tokens": 256, "messages": asked, "tools": [tool]}
+        case Dialect.OPENAI_EMBEDDINGS:
+            raise ValueError("an embedding model calls no tools")
 
 
 def dispatch_record(deployment: str, body: dict[str, Any] | None = None, *, offset: int = 0, **changes: Any) -> Record:

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from allweather.contracts.answers import Answer, Event
 from allweather.contracts.config import Deployment
 from allweather.contracts.conversation import Conversation
+from allweather.contracts.embedding import EmbeddingRequest, Vectors
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.slip import Capability, Dialect
 from allweather.provider_worker.parameters import Fate
 from allweather.provider_worker.rates import RateHeaders
+
+A = TypeVar("A", Answer, Vectors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,10 @@ class ServerSentEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Generic[A]):
     """A vendor's answer, rendered for the caller. A refusal is an answer too."""
 
-    answer: Answer
+    answer: A
     rendered: bytes
     """In the caller's dialect, complete JSON."""
 
@@ -60,6 +63,9 @@ class Answered:
     def refused(self) -> bool:
         """Whether a content filter or the model's safety training withheld the answer."""
         return self.answer.finish.is_refusal
+
+
+AnyAnswered: TypeAlias = Answered[Answer] | Answered[Vectors]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +124,38 @@ class Native(Format, Protocol):
         ...
 
 
+class Embedder(Protocol):
+    """How a vendor makes vectors. Pure."""
+
+    @property
+    def passes_on(self) -> bool:
+        """Whether the caller's own words go there, so that even what we do not know can be asked."""
+        ...
+
+    def unsupported(self, asked: EmbeddingRequest, deployment: Deployment) -> str | None:
+        """What of it the deployment cannot be asked, None when it can be asked all of it."""
+        ...
+
+    def request(self, asked: EmbeddingRequest, body: bytes, target: Target) -> HttpRequest:
+        """What is asked, nothing of it unsupported; in the words of the caller's `body` where the vendor has them."""
+        ...
+
+    def answer(self, asked: EmbeddingRequest, target: Target, response: HttpResponse) -> Answered[Vectors]:
+        """The vectors in a complete response of any status. Raises `Failed` when there is not one for each input."""
+        ...
+
+
 class Translator(Format, Protocol):
     """One vendor's wire format, for requests of dialects that it does not speak."""
 
     @property
     def natives(self) -> Mapping[Dialect, Native]:
         """The dialects that it does speak."""
+        ...
+
+    @property
+    def embedder(self) -> Embedder | None:
+        """How it makes vectors, None when it does not."""
         ...
 
     @property

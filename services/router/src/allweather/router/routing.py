@@ -130,8 +130,7 @@ def _permanent(slip: Slip, deployments: list[Deployment], config: Configuration)
     floor = _refuted_window(slip, config)
     windows = [d.context_tokens for d, reason in zip(deployments, reasons, strict=True) if reason is None]
     # The estimate is an upper bound: when no window seems large enough, the largest is tried all the same.
-    estimate = slip.needs.input_tokens + (slip.needs.output_tokens or 0)
-    enough = min(estimate, max((w for w in windows if w > floor), default=0))
+    enough = min(slip.needs.window_tokens, max((w for w in windows if w > floor), default=0))
     if not windows or min(windows) >= max(enough, floor + 1):
         return reasons
     return [
@@ -156,9 +155,7 @@ def _not_permitted(
         return REGION
     if vendors is not None and deployment.vendor not in vendors:
         return VENDOR
-    if capabilities and not frozenset(deployment.capabilities).issuperset(capabilities):
-        return CAPABILITY
-    return None
+    return None if deployment.offers(capabilities) else CAPABILITY
 
 
 def lacking(deployment: Deployment, slip: Slip, config: Configuration) -> tuple[Parameter, ...]:

@@ -32,10 +32,14 @@ def explained(slip: Slip, reasons: frozenset[str], config: Configuration) -> Uns
     if routing.PARAMETER in reasons:
         return _unsupported(slip, config)
     if routing.CAPABILITY in reasons:
-        text = f"No model behind '{route}' that may answer this request can do what it asks for."
+        text = f"No model behind '{route}' that may answer this request can do what it asks for ({_asked(slip)})."
         return Unservable(OutcomeKind.INVALID, text, "unsupported_capability")
     text = f"No model behind '{route}' may process this request: its verdict permits other regions or vendors."
     return Unservable(OutcomeKind.DENIED, text, "no_permitted_deployment")
+
+
+def _asked(slip: Slip) -> str:
+    return ", ".join(capability.value for capability in slip.needs.capabilities) or slip.dialect.operation.value
 
 
 def _unsupported(slip: Slip, config: Configuration) -> Unservable:

@@ -20,9 +20,17 @@ def answer(payload: Json, model: Embedder) -> Outcome:
     unknown = next((name for name in payload if name not in _KNOWN), None)
     if unknown is not None:
         return invalid(f"Unrecognized request argument supplied: {unknown}", None, None)
-    inputs = _inputs(payload.get("input"))
+    inputs = read_inputs(payload.get("input"))
     if (problem := _check(payload, inputs, model)) is not None:
         return problem
+    data = embedded(payload, inputs, model)
+    tokens = sum(count for _, count in inputs)
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return Whole(encode({"object": "list", "data": data, "model": model.id, "usage": usage}), Usage(tokens))
+
+
+def embedded(payload: Json, inputs: Sequence[tuple[str, int]], model: Embedder) -> list[Json]:
+    """Return the vector of each input, written as asked."""
     dimensions = payload.get("dimensions") or model.dimensions
     as_text = payload.get("encoding_format") == "base64"
     data: list[Json] = []
@@ -30,12 +38,10 @@ def answer(payload: Json, model: Embedder) -> Outcome:
         vector = embedding(text, model.id, dimensions)
         shown = b64encode(array("f", vector).tobytes()).decode() if as_text else vector
         data.append({"object": "embedding", "index": number, "embedding": shown})
-    tokens = sum(count for _, count in inputs)
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return Whole(encode({"object": "list", "data": data, "model": model.id, "usage": usage}), Usage(tokens))
+    return data
 
 
-def _inputs(given: object) -> list[tuple[str, int]]:
+def read_inputs(given: object) -> list[tuple[str, int]]:
     """Return each input with its tokens: texts, or texts that are tokens already."""
     if isinstance(given, str):
         return [(given, estimate(given))]

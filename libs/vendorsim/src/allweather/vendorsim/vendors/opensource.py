@@ -1,9 +1,10 @@
-"""An open model on vLLM's OpenAI-compatible server, started with `--api-key`."""
+"""Open models on vLLM's OpenAI-compatible servers, started with `--api-key`: one that talks, one that embeds."""
 
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 
-from allweather.vendorsim.catalogue import OPENSOURCE
-from allweather.vendorsim.dialects import chat_answer, vllm
+from allweather.vendorsim.catalogue import OPENSOURCE, OPENSOURCE_EMBEDDERS
+from allweather.vendorsim.dialects import chat_answer, vllm, vllm_embeddings
 from allweather.vendorsim.wire import (
     Call,
     Failure,
@@ -29,9 +30,11 @@ from allweather.vendorsim.wire import (
 _JSON: Headers = [(b"content-type", b"application/json")]
 _OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "v1/chat/completions"): "chat",
+    ("POST", "v1/embeddings"): "embeddings",
     ("GET", "v1/models"): "models",
     ("GET", "health"): "health",
 }
+_SERVED: Mapping[Operation, Collection[str]] = {"chat": OPENSOURCE, "embeddings": OPENSOURCE_EMBEDDERS}
 _UNAUTHORIZED = Problem(401, "Unauthorized", code=401)
 
 
@@ -40,7 +43,7 @@ class OpenSource:
 
     def read(self, request: Request) -> Call:
         operation = _OPERATIONS.get((request.method, request.path), "unknown")
-        payload = json_object(request.body) if operation == "chat" else None
+        payload = json_object(request.body) if operation in _SERVED else None
         model = payload.get("model") if payload else None
         target = Target(self.name, model=model if isinstance(model, str) else None)
         return Call(request, target, operation, payload, bool(payload and payload.get("stream")))
@@ -52,7 +55,8 @@ class OpenSource:
             return self.render(_UNAUTHORIZED, call, ticket)
         if call.operation == "models":
             return Reply(200, _JSON, encode({"object": "list", "data": _cards(ticket)}))
-        match _misaddressed(call) or vllm.answer(call.payload or {}, ticket):
+        answer = vllm_embeddings.answer if call.operation == "embeddings" else vllm.answer
+        match _misaddressed(call) or answer(call.payload or {}, ticket):
             case Whole(body=body, usage=usage):
                 return Reply(200, _JSON, body, usage)
             case Streamed(frames=frames, usage=usage):
@@ -87,7 +91,7 @@ def _cards(ticket: Ticket) -> list[Json]:
             "max_model_len": model.window,
             "permission": [],
         }
-        for model in OPENSOURCE.values()
+        for model in (*OPENSOURCE.values(), *OPENSOURCE_EMBEDDERS.values())
     ]
 
 
@@ -98,7 +102,7 @@ def _misaddressed(call: Call) -> Problem | None:
         text = "[{'type': 'json_invalid', 'loc': ('body', 0), 'msg': 'JSON decode error', 'input': {}}]"
         return Problem(400, text, "Bad Request", code=400)
     model = call.target.model
-    if model is None or model in OPENSOURCE:
+    if model in _SERVED[call.operation] or (model is None and call.operation == "chat"):
         return None
     return Problem(404, f"The model `{model}` does not exist.", "NotFoundError", 404, "model")
 

@@ -12,6 +12,7 @@ MESSAGES: Final = "/v1/messages"
 ENDPOINTS: Final = {
     "/v1/chat/completions": Dialect.OPENAI_CHAT,
     "/v1/responses": Dialect.OPENAI_RESPONSES,
+    "/v1/embeddings": Dialect.OPENAI_EMBEDDINGS,
     MESSAGES: Dialect.ANTHROPIC_MESSAGES,
 }
 """Which dialect the lines of a batch speak."""

@@ -105,8 +105,9 @@ class _Messages:
 
 
 class Anthropic(_Messages):
-    capabilities = frozenset(Capability)
+    capabilities = frozenset(Capability) - {Capability.EMBEDDINGS}
     parameters = PARAMETERS
+    embedder = None  # it has no such model
     rate_headers = RateHeaders(
         requests="anthropic-ratelimit-requests-{what}", tokens="anthropic-ratelimit-tokens-{what}"
     )

@@ -10,6 +10,7 @@ from allweather.contracts.failures import FailureKind
 from allweather.contracts.slip import Capability, Dialect, Parameter
 from allweather.dialects.lenient import Json, children
 from allweather.provider_worker import chat_body, openai_wire, parameters, responses_wire
+from allweather.provider_worker.embeddings_wire import CompatibleEmbedder
 from allweather.provider_worker.parameters import NATIVE, TRANSLATED, Fate, emulated
 from allweather.provider_worker.reading import complete
 from allweather.provider_worker.wire import (
@@ -23,6 +24,7 @@ from allweather.provider_worker.wire import (
 )
 
 API_VERSION = "2024-10-21"
+CHAT: Final = "chat/completions"
 RENAMED = {"max_tokens": "max_completion_tokens"}
 """As for OpenAI: the old name is refused by reasoning models and means the same."""
 EFFORTS: Final = ("none", "low", "medium", "high", "xhigh")
@@ -53,7 +55,7 @@ BLOCKED = "Azure's content filter blocked the prompt."
 class _Chat:
     def forward(self, body: bytes, target: Target, *, stream: bool) -> HttpRequest:
         sent = openai_wire.forwarded(body, target.deployment.model, stream=stream, renamed=RENAMED)
-        return HttpRequest(_url(target), sent)
+        return HttpRequest(_url(target, CHAT), sent)
 
     def answer(self, response: HttpResponse) -> Answer:
         """As OpenAI's; a prompt that the filter blocked (HTTP 400) is answered by a refusal."""
@@ -72,6 +74,7 @@ class AzureOpenAi(_Chat):
     capabilities = frozenset(Capability)
     parameters = PARAMETERS
     rate_headers = openai_wire.RATE_HEADERS
+    embedder = CompatibleEmbedder(lambda target: _url(target, "embeddings"), CODES)
 
     def __init__(self) -> None:
         self.natives: Mapping[Dialect, Native] = {
@@ -87,7 +90,7 @@ class AzureOpenAi(_Chat):
 
     def request(self, conversation: Conversation, target: Target, *, stream: bool) -> HttpRequest:
         body = chat_body.body(conversation, target.deployment.model, EFFORTS)
-        return HttpRequest(_url(target), openai_wire.asked(body, stream=stream))
+        return HttpRequest(_url(target, CHAT), openai_wire.asked(body, stream=stream))
 
 
 class _Responses:
@@ -110,11 +113,11 @@ class _Responses:
         return responses_wire.ResponsesStream(received_at_ms, CODES)
 
 
-def _url(target: Target) -> str:
+def _url(target: Target, path: str) -> str:
     deployment = target.deployment
     name = deployment.deployment_name or deployment.model
     version = deployment.api_version or API_VERSION
-    return f"{target.endpoint.rstrip('/')}/openai/deployments/{name}/chat/completions?api-version={version}"
+    return f"{target.endpoint.rstrip('/')}/openai/deployments/{name}/{path}?api-version={version}"
 
 
 def _blocked(response: HttpResponse) -> Answer:

@@ -10,6 +10,7 @@ from allweather.contracts.failures import FailureKind
 from allweather.contracts.slip import Capability, Dialect, Parameter
 from allweather.dialects.lenient import Json, children, parse_object, text
 from allweather.provider_worker import chat_body, openai_wire, parameters
+from allweather.provider_worker.embeddings_wire import CompatibleEmbedder
 from allweather.provider_worker.parameters import TRANSLATED, Fate, emulated
 from allweather.provider_worker.wire import (
     Failed,
@@ -23,6 +24,7 @@ from allweather.provider_worker.wire import (
 )
 
 CHAT: Final = "/v1/chat/completions"
+EMBEDDINGS: Final = "/v1/embeddings"
 EFFORTS: Final = ("low", "medium", "high")
 PARAMETERS: Final[Mapping[str, Fate]] = {
     **parameters.BASE,
@@ -33,6 +35,7 @@ PARAMETERS: Final[Mapping[str, Fate]] = {
             *(Parameter.TEMPERATURE, Parameter.HIGH_TEMPERATURE, Parameter.TOP_P, Parameter.TOP_K, Parameter.STOP),
             *(Parameter.MANY_STOPS, Parameter.CHOICES, Parameter.PRESENCE_PENALTY, Parameter.FREQUENCY_PENALTY),
             *(Parameter.LOGPROBS, Parameter.LOGIT_BIAS, Parameter.JSON_OBJECT, Parameter.IMAGE_URLS),
+            *(Parameter.DIMENSIONS, Parameter.MANY_INPUTS, Parameter.PRETOKENIZED),
         ),
         TRANSLATED,
     ),
@@ -68,9 +71,10 @@ class _Chat:
 
 
 class OpenSource(_Chat):
-    capabilities = frozenset({Capability.STREAMING, Capability.TOOLS, Capability.JSON_SCHEMA, Capability.REASONING})
+    capabilities = frozenset(Capability) - {Capability.PARALLEL_TOOLS, Capability.VISION}
     parameters = PARAMETERS
     rate_headers = None
+    embedder = CompatibleEmbedder(lambda target: openai_wire.join(target.endpoint, EMBEDDINGS), CODES)
 
     def __init__(self) -> None:
         self.natives: Mapping[Dialect, Native] = {Dialect.OPENAI_CHAT: _Chat()}

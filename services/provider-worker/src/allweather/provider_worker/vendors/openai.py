@@ -8,10 +8,12 @@ from allweather.contracts.config import Deployment
 from allweather.contracts.conversation import Conversation
 from allweather.contracts.slip import Capability, Dialect, Parameter
 from allweather.provider_worker import chat_body, openai_wire, parameters, responses_wire
+from allweather.provider_worker.embeddings_wire import CompatibleEmbedder
 from allweather.provider_worker.parameters import NATIVE, TRANSLATED, Fate, emulated
 from allweather.provider_worker.wire import HttpRequest, HttpResponse, Native, StreamReader, Target
 
 CHAT: Final = "/v1/chat/completions"
+EMBEDDINGS: Final = "/v1/embeddings"
 RENAMED = {"max_tokens": "max_completion_tokens"}
 """The old name is refused by reasoning models and means the same. Everything else is OpenAI's to accept or refuse."""
 EFFORTS: Final = ("none", "low", "medium", "high", "xhigh")
@@ -35,6 +37,7 @@ class OpenAi:
     capabilities = frozenset(Capability)
     parameters = PARAMETERS
     rate_headers = openai_wire.RATE_HEADERS
+    embedder = CompatibleEmbedder(lambda target: openai_wire.join(target.endpoint, EMBEDDINGS))
 
     def __init__(self) -> None:
         self.natives: Mapping[Dialect, Native] = {

@@ -21,15 +21,14 @@ from allweather.contracts.config import Deployment
 from allweather.contracts.conversation import Conversation, Finish
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.slip import Capability, Dialect, Parameter, Usage
-from allweather.dialects.lenient import Json, child, children, count, parse, text
-from allweather.provider_worker import gemini_body, parameters
+from allweather.dialects.lenient import Json, child, children, count, text
+from allweather.provider_worker import gemini_body, gemini_embedding, parameters
 from allweather.provider_worker.failures import by_status
+from allweather.provider_worker.gemini_wire import failure, parsed, url
 from allweather.provider_worker.parameters import TRANSLATED, Fate, emulated, hint
-from allweather.provider_worker.rates import duration_ms, retry_after_ms
 from allweather.provider_worker.reading import complete
 from allweather.provider_worker.wire import (
     Failed,
-    Failure,
     HttpRequest,
     HttpResponse,
     Native,
@@ -49,6 +48,7 @@ PARAMETERS: Final[Mapping[str, Fate]] = {
         ),
         TRANSLATED,
     ),
+    **gemini_embedding.PARAMETERS,
     Parameter.ALLOWED_TOOLS: emulated("the other tools are not offered"),
     "seed": TRANSLATED,
     "instructions": emulated("gathered in `systemInstruction`, wherever they stand in the conversation"),
@@ -74,25 +74,12 @@ MODEL_ERRORS = frozenset(
 UNKNOWN = Finish.LENGTH
 """`OTHER`, or a reason added since: the answer is not known to be complete, so it is not shown as such."""
 
-STATUSES = {
-    "INVALID_ARGUMENT": 400,
-    "FAILED_PRECONDITION": 400,
-    "UNAUTHENTICATED": 401,
-    "PERMISSION_DENIED": 403,
-    "NOT_FOUND": 404,
-    "RESOURCE_EXHAUSTED": 429,
-    "CANCELLED": 499,
-    "INTERNAL": 500,
-    "UNKNOWN": 500,
-    "UNAVAILABLE": 503,
-    "DEADLINE_EXCEEDED": 504,
-}
-
 
 class Vertex:
     capabilities = frozenset(Capability)
     natives = NATIVES
     parameters = PARAMETERS
+    embedder = gemini_embedding.Embedder()
     rate_headers = None  # a 429 of the shared capacity comes without a word on limits
 
     def authorization(self, secret: str) -> Mapping[str, str]:
@@ -103,33 +90,20 @@ class Vertex:
 
     def request(self, conversation: Conversation, target: Target, *, stream: bool) -> HttpRequest:
         body = gemini_body.body(conversation, target.deployment.model)
-        return HttpRequest(_url(target, stream=stream), msgspec.json.encode(body))
+        verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
+        return HttpRequest(url(target, verb), msgspec.json.encode(body))
 
     def answer(self, response: HttpResponse) -> Answer:
-        body = _object(response.body)
+        body = parsed(response.body)
         if body is None:
             raise failed(by_status(response.status), "The answer is not a JSON object.", code="malformed_answer")
         if response.status != 200 or "error" in body:
-            raise Failed(_failure(body, response))
+            raise Failed(failure(body, response))
         reader = _Reader(response.received_at_ms)
         return complete([*reader.read(body), *_whole(body)])
 
     def stream(self, received_at_ms: int) -> StreamReader:
         return _Stream(received_at_ms)
-
-
-def _url(target: Target, *, stream: bool) -> str:
-    deployment = target.deployment
-    verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
-    place = f"projects/{target.project}/locations/{deployment.region}"
-    return f"{target.endpoint.rstrip('/')}/v1/{place}/publishers/google/models/{deployment.model}:{verb}"
-
-
-def _object(body: str | bytes) -> Json | None:
-    """The object of a body; errors of the stream endpoint come as a list of one."""
-    value = parse(body)
-    listed = children({"": value if isinstance(value, list) else [value]}, "")
-    return listed[0] if listed else None
 
 
 def _whole(body: Json) -> Sequence[Event]:
@@ -224,35 +198,9 @@ class _Stream:
         self._reader = _Reader(received_at_ms)
 
     def read(self, event: ServerSentEvent) -> Sequence[Event]:
-        body = _object(event.data)
+        body = parsed(event.data)
         if body is None:
             raise failed(FailureKind.UNAVAILABLE, "The stream holds a chunk that is not JSON.", code="malformed_chunk")
         if "error" in body:
-            raise Failed(_failure(body, HttpResponse(200, {}, b"", self._received_at_ms)))
+            raise Failed(failure(body, HttpResponse(200, {}, b"", self._received_at_ms)))
         return tuple(self._reader.read(body))
-
-
-def _failure(body: Json, response: HttpResponse) -> Failure:
-    error = child(body, "error")
-    code = text(error, "status")
-    status = response.status if response.status != 200 else STATUSES.get(code) or count(error, "code")
-    message = text(error, "message") or f"HTTP {status} without a message."
-    kind = _kind(status, message, error)
-    said = "The vendor rejected the credential." if kind is FailureKind.AUTH_FAILED else message
-    retry_after = retry_after_ms(response.headers, response.received_at_ms)
-    return Failure(kind, said, code or None, retry_after if retry_after is not None else _retry_delay(error))
-
-
-def _kind(status: int, message: str, error: Json) -> FailureKind:
-    reasons = {text(detail, "reason") for detail in children(error, "details")}
-    if status == 400 and "API_KEY_INVALID" in reasons:
-        return FailureKind.AUTH_FAILED
-    if status == 400 and "token count" in message and "exceeds" in message:
-        return FailureKind.TOO_LONG
-    return by_status(status)
-
-
-def _retry_delay(error: Json) -> int | None:
-    """`RetryInfo.retryDelay` (`48s`), where Google gives one."""
-    delays = (duration_ms(text(detail, "retryDelay")) for detail in children(error, "details"))
-    return next((delay for delay in delays if delay is not None), None)
