@@ -166,9 +166,14 @@ class QueuesNothing(Services):
 
 class _NoQueue(SimStepTable):
     async def take(
-        self, rows: Collection[Row], parkings: Collection[Parking] = (), unpark: Collection[UUID] = ()
+        self,
+        rows: Collection[Row],
+        parkings: Collection[Parking] = (),
+        unpark: Collection[UUID] = (),
+        *,
+        even_settled: bool = False,
     ) -> set[Key]:
-        return await super().take(rows, (), unpark)
+        return await super().take(rows, (), unpark, even_settled=even_settled)
 
 
 class TrustsAddresses(Services):

@@ -13,7 +13,7 @@ from allweather.contracts.slip import Priority, ReplyAddress
 from allweather.router.events import Occurrence
 from allweather.router.parking import Grant, Lane, Parking, Publish, Queue, Waiting
 from allweather.router.space import Occupied
-from allweather.router.steps import Key, Row
+from allweather.router.steps import OUTCOME_POSITION, Key, Row
 
 Place = tuple[UUID, int]
 """Of the queue: request, number of the parking."""
@@ -39,15 +39,24 @@ class SimStepTable:
         return await self._postgres.query(lambda: {key: steps[key] for key in keys if key in steps})
 
     async def take(
-        self, rows: Collection[Row], parkings: Collection[Parking] = (), unpark: Collection[UUID] = ()
+        self,
+        rows: Collection[Row],
+        parkings: Collection[Parking] = (),
+        unpark: Collection[UUID] = (),
+        *,
+        even_settled: bool = False,
     ) -> set[Key]:
         if not rows:
             return set()
+
+        def insert(transaction: Transaction) -> Coroutine[Any, Any, set[Key]]:
+            return self._insert(transaction, rows, parkings, even_settled=even_settled)
+
         if not unpark:
-            return await self._postgres.statement(lambda t: self._insert(t, rows, parkings))
+            return await self._postgres.statement(insert)
 
         async def both(transaction: Transaction) -> set[Key]:
-            taken: set[Key] = await self._within(transaction, lambda: self._insert(transaction, rows, parkings))
+            taken: set[Key] = await self._within(transaction, lambda: insert(transaction))
             own = [(p.request_id, p.n) for p in parkings if p.request_id in unpark]
             await self._within(transaction, lambda: self._unpark(transaction, unpark, own))
             return taken
@@ -68,14 +77,24 @@ class SimStepTable:
     async def _within(self, transaction: Transaction, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         return await self._postgres.within(transaction, work)
 
-    async def _insert(self, transaction: Transaction, rows: Iterable[Row], parkings: Iterable[Parking]) -> set[Key]:
-        """`_TAKE`, `_TAKE_AND_PARK`: first the rows that lead, then those that count only together with one of them."""
+    async def _insert(
+        self, transaction: Transaction, rows: Iterable[Row], parkings: Iterable[Parking], *, even_settled: bool
+    ) -> set[Key]:
+        """`_TAKE`, `_TAKE_AND_PARK`: first the rows that lead, then those that count only together with one of them.
+
+        What is settled is what the statement's snapshot shows: what is committed when it begins.
+        """
         ordered = sorted(rows, key=attrgetter("key"))
-        won = await self._won(transaction, [row for row in ordered if row.after is None])
+        settled = {row.request_id for row in ordered if not even_settled and self._settled(row.request_id)}
+        leading = [row for row in ordered if row.after is None and row.request_id not in settled]
+        won = await self._won(transaction, leading)
         won |= await self._won(transaction, [row for row in ordered if (row.request_id, row.after) in won])
         queued = {(p.request_id, p.n): p for p in parkings if (p.request_id, p.slip.position) in won}
         transaction.on_commit.append(lambda: self._queue(queued))
         return won
+
+    def _settled(self, request: UUID) -> bool:
+        return (request, OUTCOME_POSITION) in self._tables.steps
 
     async def _won(self, transaction: Transaction, rows: Iterable[Row]) -> set[Key]:
         won: set[Key] = set()

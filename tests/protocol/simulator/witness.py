@@ -101,9 +101,14 @@ class _Reading:
         return rows
 
     async def take(
-        self, rows: Collection[Row], parkings: Collection[Parking] = (), unpark: Collection[UUID] = ()
+        self,
+        rows: Collection[Row],
+        parkings: Collection[Parking] = (),
+        unpark: Collection[UUID] = (),
+        *,
+        even_settled: bool = False,
     ) -> set[Key]:
-        taken = await self._steps.take(rows, parkings, unpark)
+        taken = await self._steps.take(rows, parkings, unpark, even_settled=even_settled)
         batch = _BATCH.get()
         if batch is not None:
             batch.settled.update(request for request, position in taken if position == OUTCOME_POSITION)

@@ -4,6 +4,7 @@ The first row of a step wins. A record that caused it carries the stored decisio
 dropped. A batch settles first, and nothing is dispatched, parked or released where an outcome exists.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -12,7 +13,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from allweather.contracts.records import Dispatch, Ended, Parked, Settled
+from allweather.contracts.records import AttemptResult, Dispatch, Ended, Parked, Settled
 from allweather.contracts.slip import Slip
 from allweather.failpoints import OFF, Failpoints
 from allweather.router import lifecycle
@@ -52,7 +53,7 @@ class Plan:
     duplicates: list[Occurrence] = field(default_factory=list[Occurrence])
 
     def disputed(self, taken: Collection[Key]) -> frozenset[UUID]:
-        """Requests of which another replica was first to take a step."""
+        """Requests of which a step was taken already, or that were settled."""
         return frozenset(request for request, position in self.rows if (request, position) not in taken)
 
     def without(self, requests: Collection[UUID]) -> "Plan":
@@ -62,6 +63,16 @@ class Plan:
             {key: row for key, row in self.rows.items() if key[0] not in requests},
             [seen for seen in self.duplicates if seen.request_id not in requests],
         )
+
+
+def unsure(batch: Collection[Occurrence]) -> list[Occurrence]:
+    """The records of which the table must be asked before they are decided.
+
+    A verdict or a result hardly ever finds its step taken. What ends or releases a request comes from outside of its
+    chain, often while that goes on; and of several records of one request, each decides for the others.
+    """
+    records = Counter(seen.request_id for seen in batch)
+    return [s for s in batch if records[s.request_id] > 1 or not isinstance(s.event, Cleared | AttemptResult)]
 
 
 def keys(seen: Occurrence) -> Iterable[Key]:

@@ -33,7 +33,12 @@ class Steps(Protocol):
     async def load(self, keys: Collection[Key]) -> dict[Key, Row]: ...
 
     async def take(
-        self, rows: Collection[Row], parkings: Collection[Parking] = (), unpark: Collection[UUID] = ()
+        self,
+        rows: Collection[Row],
+        parkings: Collection[Parking] = (),
+        unpark: Collection[UUID] = (),
+        *,
+        even_settled: bool = False,
     ) -> set[Key]: ...
 
     async def wait(self, duplicates: Sequence[Occurrence], now_ms: int) -> None: ...
@@ -42,7 +47,11 @@ class Steps(Protocol):
 
 
 class DecideSteps:
-    """Decides the next step of every request of a batch, in one read and one write."""
+    """Decides the next step of every request of a batch, in one write.
+
+    Nearly every record is the first and only one that asks for its step, so the steps are taken as if nobody had been
+    here before; the table says of which requests that is wrong, and only their rows are read.
+    """
 
     def __init__(
         self,
@@ -67,11 +76,11 @@ class DecideSteps:
 
     async def __call__(self, batch: Sequence[Record]) -> Outputs:
         seen = [await self._whole(read(record)) for record in batch]
-        rows = await self._steps.load({key for each in seen for key in arbitration.keys(each)})
+        rows = await self._steps.load({key for each in arbitration.unsure(seen) for key in arbitration.keys(each)})
         self._observe(seen)
         self._failpoints.reach("router.before-steps")
         plan = self._plan(seen, rows)
-        taken = await self._steps.take(plan.rows.values(), await self._parkings(plan), _over(plan))
+        taken = await self._taken(plan)
         self._failpoints.reach("router.after-steps")
         disputed = plan.disputed(taken)
         if disputed:
@@ -81,6 +90,11 @@ class DecideSteps:
         messages += await self._answer_waiters(plan.steps)
         messages += await self._answer_duplicates(plan.duplicates)
         return Outputs(messages)
+
+    async def _taken(self, plan: Plan) -> set[Key]:
+        parkings, over = await self._parkings(plan), _over(plan)
+        unguarded = self._failpoints.skips("router.outcome-stops-dispatch")
+        return await self._steps.take(plan.rows.values(), parkings, over, even_settled=unguarded)
 
     async def _whole(self, seen: Occurrence) -> Occurrence:
         """With the response that was too large to travel in the record."""
@@ -148,7 +162,7 @@ class DecideSteps:
         )
 
     async def _judged(self, batch: Sequence[Occurrence], plan: Plan, disputed: Collection[UUID]) -> Plan:
-        """The plan as it must be now that another replica has taken some of its steps."""
+        """The plan as it must be where steps are taken already: by this very record before, or by another one."""
         rows = await self._steps.load({key for seen in batch for key in arbitration.keys(seen)})
         judged = arbitration.judge(batch, rows, plan, self._failpoints)
         ours = plan.without(disputed)

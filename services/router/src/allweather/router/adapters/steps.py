@@ -1,4 +1,4 @@
-"""The table of steps: one read and one insert for a batch, first row wins."""
+"""The table of steps: one insert for a batch, first row wins; and reads for whoever was not first."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
@@ -18,7 +18,8 @@ _LOAD: Final = """
     SELECT s.* FROM unnest($1::uuid[], $2::int[]) AS k(request_id, position) JOIN router.steps AS s
     ON s.request_id = k.request_id AND s.position = k.position
 """
-# A row with `after` counts only together with that one. Whoever loses the first loses all that its cause would take.
+# A row with `after` counts only together with that one. Whoever loses the first loses all that its cause would take,
+# and so does whoever comes to a request that is settled ($13: unless nobody cares).
 _WON: Final = """
     WITH row AS (SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::int[],
                                       $7::bigint[], $8::text[], $9::bigint[], $10::bytea[], $11::bytea[], $12::int[])
@@ -27,6 +28,8 @@ _WON: Final = """
     lead AS (
         INSERT INTO router.steps SELECT request_id, position, step, tenant, cause_topic, cause_partition, cause_offset,
                                         cause_id, at_ms, decision, reply FROM row WHERE after IS NULL
+            AND ($13 OR NOT EXISTS (SELECT FROM router.steps AS s
+                                    WHERE s.request_id = row.request_id AND s.position = 32767))
         ON CONFLICT DO NOTHING RETURNING request_id, position
     ),
     rest AS (
@@ -41,9 +44,9 @@ _TAKE: Final = f"{_WON} SELECT request_id, position FROM won"  # noqa: S608 - a 
 # Only whoever takes the step parks the request: the row of a step that another replica took is there already.
 _TAKE_AND_PARK: Final = f"""
     {_WON},
-    parking AS (SELECT * FROM unnest($13::uuid[], $14::int[], $15::int[], $16::text[], $17::text[], $18::text[],
-                                     $19::text[], $20::text[], $21::bigint[], $22::bigint[], $23::bigint[], $24::int[],
-                                     $25::bytea[], $26::bytea[], $27::text[])
+    parking AS (SELECT * FROM unnest($14::uuid[], $15::int[], $16::int[], $17::text[], $18::text[], $19::text[],
+                                     $20::text[], $21::text[], $22::bigint[], $23::bigint[], $24::bigint[], $25::int[],
+                                     $26::bytea[], $27::bytea[], $28::text[])
         AS parking(request_id, position, n, tenant, route, class, region, lane, accepted_at_ms, not_before_ms,
                    deadline_ms, bytes, slip, body, body_ref)),
     queued AS (
@@ -86,17 +89,23 @@ class StepTable:
         return {row.key: row for row in rows}
 
     async def take(
-        self, rows: Collection[Row], parkings: Collection[Parking] = (), unpark: Collection[UUID] = ()
+        self,
+        rows: Collection[Row],
+        parkings: Collection[Parking] = (),
+        unpark: Collection[UUID] = (),
+        *,
+        even_settled: bool = False,
     ) -> set[Key]:
         """Take the steps that are still free, park what they park, and say which are taken now.
 
-        One transaction. Rows are inserted in the order of their keys, so that two replicas cannot deadlock.
+        Nothing is taken of a request that has an outcome, unless `even_settled`. One transaction. Rows are inserted in
+        the order of their keys, so that two replicas cannot deadlock.
         """
         if not rows:
             return set()
 
         async def insert(connection: Connection) -> set[Key]:
-            columns = _columns(rows)
+            columns = [*_columns(rows), even_settled]
             if parkings:
                 won = await connection.fetch(_TAKE_AND_PARK, *columns, *_parked_columns(parkings))
             else:

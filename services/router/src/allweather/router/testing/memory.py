@@ -8,7 +8,7 @@ from allweather.contracts.slip import Priority, ReplyAddress
 from allweather.router.events import Occurrence
 from allweather.router.parking import Grant, Lane, Parking, Publish, Queue, Waiting
 from allweather.router.space import Occupied
-from allweather.router.steps import Key, Row
+from allweather.router.steps import OUTCOME_POSITION, Key, Row
 
 
 class MemoryTables:
@@ -23,14 +23,23 @@ class MemoryTables:
         return {key: self.rows[key] for key in keys if key in self.rows}
 
     async def take(
-        self, rows: Collection[Row], parkings: Collection[Parking] = (), unpark: Collection[UUID] = ()
+        self,
+        rows: Collection[Row],
+        parkings: Collection[Parking] = (),
+        unpark: Collection[UUID] = (),
+        *,
+        even_settled: bool = False,
     ) -> set[Key]:
-        taken = self._insert(row for row in rows if row.after is None)
+        settled = {row.request_id for row in rows if not even_settled and self._settled(row.request_id)}
+        taken = self._insert(row for row in rows if row.after is None and row.request_id not in settled)
         taken |= self._insert(row for row in rows if (row.request_id, row.after) in taken)
         self.parked |= {(p.request_id, p.n): p for p in parkings if (p.request_id, p.slip.position) in taken}
         for key in [key for key in self.parked if key[0] in unpark]:
             del self.parked[key]
         return taken
+
+    def _settled(self, request: UUID) -> bool:
+        return (request, OUTCOME_POSITION) in self.rows
 
     def _insert(self, rows: Iterable[Row]) -> set[Key]:
         won = {row.key: row for row in rows if row.key not in self.rows}
