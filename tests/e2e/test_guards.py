@@ -114,10 +114,10 @@ async def test_without_replaying_its_decision_a_killed_router_forgets_a_request(
 
 
 async def test_without_waiting_for_acknowledgements_a_killed_policy_loses_a_request(on: Stage) -> None:
-    async def policy_dies_before_it_publishes(spec: str) -> None:
-        async with failpoints(on, "policy", f"policy.before-publish=sleep:6;{spec}"):
+    async def policy_dies_before_it_publishes(spec: str, within_s: float) -> None:
+        async with failpoints(on, "policy", f"policy.before-publish=sleep:60;{spec}"):
             await on.kafka.send(f"lost-{uuid4()}", body())
-            await lag_gone("policy", within_s=2)
+            await lag_gone("policy", within_s)
             await on.kill("policy")
             await on.settled(10)
 
@@ -128,10 +128,10 @@ async def test_without_waiting_for_acknowledgements_a_killed_policy_loses_a_requ
                 while sum((await on.broker.lag(group)).values()):
                     await asyncio.sleep(0.05)
 
-    await policy_dies_before_it_publishes("")
+    await policy_dies_before_it_publishes("", within_s=2)
     assert await violations(on) == []
 
-    await policy_dies_before_it_publishes("messaging.commit-after-ack=skip")
+    await policy_dies_before_it_publishes("messaging.commit-after-ack=skip", within_s=30)
 
     assert {"P1", "P6"} <= {v.promise for v in await violations(on)}
 
