@@ -1,19 +1,25 @@
 """Answers on their way to the caller: the vendor's own words where it speaks the caller's dialect, else ours."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from allweather.contracts.answers import Answer, Choice, Event
-from allweather.contracts.conversation import Finish, Text
+from allweather.contracts.config import Configuration, Deployment
+from allweather.contracts.conversation import Finish, Origin, Text
 from allweather.contracts.slip import Dialect, Usage
 from allweather.dialects.registry import DIALECTS
+from allweather.provider_worker import responses_wire
 from allweather.provider_worker.passing import Forwarded, Passing, Translated
 from allweather.provider_worker.vendors import VENDORS
-from allweather.provider_worker.wire import Format, ServerSentEvent
+from allweather.provider_worker.wire import Format, ServerSentEvent, Target
 
+RAW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 CHUNK = '{"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"It"}}],"new":1'
 END = '{"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]'
 COUNTS = '{"id":"c","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}'
@@ -102,3 +108,76 @@ def test_a_vendor_of_another_dialect_is_translated(dialect: Dialect) -> None:
     last = {"openai.chat": "usage", "openai.responses": "response", "anthropic.messages": "type"}[dialect]
     assert last in shown[-1]
     assert any('"It"' in json.dumps(each) for each in shown)
+
+
+ENCODINGS: Sequence[Callable[[Any], str]] = (
+    json.dumps,
+    lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")),
+    lambda value: json.dumps(value, indent=1).replace("/", "\\/"),
+)
+"""JSON as callers write it: escaped, as short as can be, on many lines and with escapes that nobody needs."""
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+CHANGED = {
+    Dialect.OPENAI_CHAT: {"model", "stream", "stream_options", "max_tokens"},
+    Dialect.OPENAI_RESPONSES: {"model", "stream", "background", "background_options"},
+    Dialect.ANTHROPIC_MESSAGES: {"model", "stream"},
+}
+"""Fields that are not the caller's own any more."""
+SPOKEN = [(vendor, dialect) for vendor, translator in VENDORS.items() for dialect in translator.natives]
+
+
+@pytest.mark.parametrize(("vendor", "dialect"), SPOKEN)
+@given(data=st.data())
+def test_a_body_goes_out_in_the_callers_own_bytes(
+    configuration: Configuration, vendor: str, dialect: Dialect, data: st.DataObject
+) -> None:
+    """Every value but those of the fields that the vendor has to be told otherwise."""
+    write = data.draw(st.sampled_from(ENCODINGS))
+    given_fields: dict[str, Any] = data.draw(st.dictionaries(st.text(max_size=8), VALUES, max_size=4))
+    talk = [{"role": "user", "content": data.draw(st.text() | st.just('the "reasoning" behind it'))}]
+    body = write(
+        given_fields | {"model": "triage", "messages": talk, "input": talk, "reasoning_effort": "low"}
+    ).encode()
+    deployment = next(d for d in configuration.deployments if configuration.vendor(d.vendor).api == vendor)
+
+    sent = VENDORS[vendor].natives[dialect].forward(body, Target(deployment, "http://vendor"), stream=False).body
+
+    before, after = RAW.decode(body), RAW.decode(sent)
+    kept = set(before) - CHANGED[dialect]
+    assert {name: bytes(after[name]) for name in kept} == {name: bytes(before[name]) for name in kept}
+    assert set(after) - kept <= CHANGED[dialect] | {"max_completion_tokens"}
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+@given(body=VALUES, write=st.sampled_from(ENCODINGS))
+def test_an_answer_comes_back_in_the_vendors_own_bytes(
+    dialect: Dialect, body: Any, write: Callable[[Any], str]
+) -> None:
+    answered = write({"id": "a", "new": body, "output": [body], "content": [body]}).encode()
+    passing = Forwarded(dialect, b"{}", include_usage=True, origin=Origin(dialect, "here"))
+
+    assert passing.whole(Answer("a", "m", ()), answered) == answered
+
+
+def test_encrypted_reasoning_comes_back_to_who_made_it_and_to_nobody_else(configuration: Configuration) -> None:
+    """Azure's regions cannot read each other's; what was never sealed is passed on as it is."""
+    here, there = (configuration.deployment(f"azure-openai/gpt-5.2/{region}") for region in ("uksouth", "eastus2"))
+    thought: dict[str, Any] = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA"}
+    origin = responses_wire.origin(Target(here, ""))
+    passing = Forwarded(Dialect.OPENAI_RESPONSES, b"{}", include_usage=True, origin=origin)
+    answered = json.loads(passing.whole(Answer("a", "m", ()), json.dumps({"output": [thought]}).encode()))
+    (sealed,) = answered["output"]
+
+    def told(deployment: Deployment, item: dict[str, Any]) -> list[dict[str, Any]]:
+        native = VENDORS["azure_openai"].natives[Dialect.OPENAI_RESPONSES]
+        body = json.dumps({"model": "triage", "input": [item]}).encode()
+        return json.loads(native.forward(body, Target(deployment, "http://a"), stream=False).body)["input"]
+
+    assert sealed["encrypted_content"] != "gAAAA"
+    assert told(here, sealed) == [thought]
+    assert told(there, sealed) == []
+    assert told(there, thought) == [thought]

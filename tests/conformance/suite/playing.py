@@ -16,7 +16,7 @@ from suite.lanes import Lane
 from suite.script import Script, Step
 from suite.simulated import SimulatedVendors
 
-_PATIENCE = Patience(60, 60, 60)
+PATIENCE = Patience(60, 60, 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ async def _exchange(vendors: SimulatedVendors, lane: Lane, caller: Caller, body:
         shown.append(payload)
 
     call = Call(signed, asked.format, asked.passing, show if stream else None)
-    answered = await VendorCall(vendors, lambda: 1_795_000_000_000).answer(call, _PATIENCE, Notes())
+    answered = await VendorCall(vendors, lambda: 1_795_000_000_000).answer(call, PATIENCE, Notes())
     reply = json.loads(answered.rendered)
     return Exchange(body, asked.request, answered.answer, reply, tuple(shown))
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from allweather.provider_worker.adapters.http import Incoming
 from allweather.provider_worker.wire import HttpRequest
 from allweather.vendorsim.vendors import simulated
-from allweather.vendorsim.wire import Allowance, Reply, Request, Stream, Ticket
+from allweather.vendorsim.wire import Allowance, Call, Failure, Reply, Request, Stream, Ticket, Vendor
 
 BASE: Final = "http://simulators"
 _WALL: Final = 1_795_000_000.0
@@ -36,13 +36,23 @@ class SimulatedVendors:
 
     def answer(self, request: HttpRequest) -> Reply | Stream:
         """What the vendor says to the request."""
+        vendor, call, ticket = self._read(request)
+        return vendor.respond(call, ticket)
+
+    def broken_off(self, request: HttpRequest, sent: int) -> list[bytes]:
+        """What the vendor says in mid-stream, after so many frames, when it has no answer after all."""
+        vendor, call, ticket = self._read(request)
+        problem = vendor.problem(Failure("status", 503), call)
+        return [frame.data for frame in vendor.interrupt(problem, call, ticket, sent)]
+
+    def _read(self, request: HttpRequest) -> tuple[Vendor, Call, Ticket]:
         self._number += 1
         address = urlsplit(request.url)
         prefix, _, path = address.path[1:].partition("/")
         vendor, query = self._vendors[prefix], dict(parse_qsl(address.query))
         call = vendor.read(Request("POST", path, query, request.headers, request.body))
         digest = hashlib.sha256(request.body).digest()
-        return vendor.respond(call, Ticket(self._number, _WALL + self._number, _ALLOWANCE, digest))
+        return vendor, call, Ticket(self._number, _WALL + self._number, _ALLOWANCE, digest)
 
 
 class _Arriving:

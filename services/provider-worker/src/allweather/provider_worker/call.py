@@ -4,11 +4,11 @@ It ends in an answer or raises `Failed`, whatever the vendor, the network or the
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from allweather.contracts.answers import Answer, Assembly, Unfinished
+from allweather.contracts.answers import Answer, Assembly, Event, Unfinished
 from allweather.contracts.failures import FailureKind
 from allweather.provider_worker.adapters.http import Incoming, Transport, TransportFailed
 from allweather.provider_worker.passing import Passing, shows
@@ -188,7 +188,7 @@ class _Reading:
 
     def _take(self, events: Iterable[ServerSentEvent]) -> None:
         for event in events:
-            said = self._reader.read(event)
+            said = self._read(event)
             content = shows(said)
             if content:
                 self._note_content()
@@ -198,6 +198,16 @@ class _Reading:
                 for payload in self._passing.pieces(event, said):
                     if self._show is not None:
                         self._show(payload, content)
+
+    def _read(self, event: ServerSentEvent) -> Sequence[Event]:
+        """What the event says. Once the answer is complete, an error or a spoiled event takes nothing from it."""
+        try:
+            return self._reader.read(event)
+        except Failed:
+            if not self.assembly.finished:
+                raise
+            self._reader.aside = True
+            return ()
 
     def _note_content(self) -> None:
         self._timer.content()

@@ -75,9 +75,13 @@ _NULL = msgspec.Raw(b"null")
 
 def _without_thoughts(messages: msgspec.Raw) -> msgspec.Raw:
     """The messages without the thoughts that our answers show beside them: they are other vendors', or unknown."""
-    told: list[Json] = msgspec.json.decode(messages)
-    kept = [{name: value for name, value in m.items() if not name.startswith("reasoning")} for m in told]
-    return raw(kept)
+    told = _messages.decode(messages)
+    if not any(name.startswith("reasoning") for message in told for name in message):
+        return messages  # it stands elsewhere in the body
+    return raw([{name: value for name, value in m.items() if not name.startswith("reasoning")} for m in told])
+
+
+_messages = msgspec.json.Decoder(list[Fields])
 
 
 def asked(body: Json, *, stream: bool) -> bytes:
