@@ -152,7 +152,7 @@ def test_a_body_goes_out_in_the_callers_own_bytes(
     assert set(after) - kept <= CHANGED[dialect] | {"max_completion_tokens"}
 
 
-@pytest.mark.parametrize("dialect", Dialect)
+@pytest.mark.parametrize("dialect", DIALECTS)
 @given(body=VALUES, write=st.sampled_from(ENCODINGS))
 def test_an_answer_comes_back_in_the_vendors_own_bytes(
     dialect: Dialect, body: Any, write: Callable[[Any], str]
