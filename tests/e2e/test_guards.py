@@ -116,16 +116,20 @@ async def test_without_replaying_its_decision_a_killed_router_forgets_a_request(
 async def test_without_waiting_for_acknowledgements_a_killed_policy_loses_a_request(on: Stage) -> None:
     async def policy_dies_before_it_publishes(spec: str, within_s: float) -> None:
         async with failpoints(on, "policy", f"policy.before-publish=sleep:60;{spec}"):
+            before = await committed()
             await on.kafka.send(f"lost-{uuid4()}", body())
-            await lag_gone("policy", within_s)
+            await committed_after(before, within_s)
             await on.kill("policy")
             await on.settled(10)
 
-    async def lag_gone(group: str, within_s: float) -> None:
-        """Until the group has committed everything, or was given time enough for that."""
+    async def committed() -> int:
+        return sum(place.offset for place in (await on.broker.committed("policy")).values())
+
+    async def committed_after(before: int, within_s: float) -> None:
+        """Until the record is committed, or there was time enough for that."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                while sum((await on.broker.lag(group)).values()):
+                while await committed() == before:
                     await asyncio.sleep(0.05)
 
     await policy_dies_before_it_publishes("", within_s=2)
