@@ -59,7 +59,7 @@ def _chosen(patterns: Sequence[str]) -> list[Scenario]:
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests/faults/run.py", description=__doc__)
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="this one (* is any text); repeat")
-    parser.add_argument("--short", action="store_true", help="two of each kind, shorter outages: what CI runs")
+    parser.add_argument("--short", action="store_true", help="two of each kind, shorter outages; times decide nothing")
     parser.add_argument("--seed", type=int, help="plans the faults; a new one each time by default")
     parser.add_argument("--json", action="store_true", help="one line of JSON for each scenario")
     parser.add_argument("--list", action="store_true", help="name the scenarios")

@@ -38,6 +38,16 @@ def test_a_figure_beyond_its_bar_is_missed():
     ]
 
 
+@pytest.mark.parametrize(("timed", "missed"), [(True, ["takeover_s is 21, must be <= 20"]), (False, [])])
+def test_a_time_counts_only_where_times_are_taken(timed: bool, missed: list[str]):
+    figures = Figures(timed=timed)
+
+    figures.within("takeover_s", 21, 20)
+
+    assert (figures.values, figures.bars) == ({"takeover_s": 21}, {"takeover_s": "<= 20"})
+    assert figures.missed == missed
+
+
 @pytest.mark.parametrize(("made", "kept"), [
     (result(), True),
     (result(violations=("P1 -: lost",)), False),

@@ -8,7 +8,13 @@ Number = int | float
 
 @dataclass(slots=True)
 class Figures:
-    """Figures by name, and the sentences that say which of them missed their bar."""
+    """Figures by name, and the sentences that say which of them missed their bar.
+
+    Times are held against their bars when they are `timed`: on a machine that has something else to do they say nothing
+    of the system.
+    """
+
+    timed: bool = True
 
     values: dict[str, Any] = field(default_factory=dict[str, Any])
     bars: dict[str, str] = field(default_factory=dict[str, str])
@@ -25,6 +31,10 @@ class Figures:
     def at_least(self, name: str, value: Number, bar: Number) -> None:
         """A figure that must not fall below `bar`."""
         self._against(name, value, f">= {bar:g}", kept=value >= bar)
+
+    def within(self, name: str, seconds: float, bar: float) -> None:
+        """A time that must not exceed `bar` seconds."""
+        self._against(name, seconds, f"<= {bar:g}", kept=seconds <= bar or not self.timed)
 
     def require(self, what: str, *, kept: bool) -> None:
         """Something that must be so."""

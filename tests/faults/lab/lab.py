@@ -51,7 +51,7 @@ class Lab:
     chance: Random
     thorough: bool
     say: Say
-    figures: Figures = field(default_factory=Figures)
+    figures: Figures
     proofs: list[Prove] = field(default_factory=list[Prove])
     """What the scenario has proven beyond P1 to P6, once everything is settled."""
 

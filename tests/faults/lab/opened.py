@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 from lab.door import DoorProbe
+from lab.figures import Figures
 from lab.lab import Lab, Say
 from lab.links import Link, linked
 from lab.scenario import Conditions, Scenario
@@ -63,6 +64,7 @@ async def opened(scenario: Scenario, seed: int, *, thorough: bool, say: Say) -> 
             Random(seed),
             thorough,
             say,
+            Figures(timed=thorough),
         )
 
 

@@ -34,7 +34,7 @@ async def of_three(lab: Lab) -> None:
     await lab.servers.kill("kafka-1", revive=False)
     takeover = await lab.takeover(at)
     await lab.servers.resume("kafka-1")
-    lab.figures.at_most("takeover_s_of_one", takeover, 20.0)
+    lab.figures.within("takeover_s_of_one", takeover, 20.0)
     await lab.until_caught_up()
     seconds = lab.seconds(_QUORUM_LOST_S, 20.0)
     lab.say(f"SIGKILL two of three for {seconds:g} s")
@@ -63,7 +63,7 @@ def _note_recovery(lab: Lab, recovered: list[float]) -> None:
     refused = [a for a in lab.door.answers if a.status == 503]
     lab.figures.note("door_503", len(refused))
     lab.figures.note("door_503_s_max", max((a.took_s for a in refused), default=0.0))
-    lab.figures.at_most("recovered_s_max", max(recovered), _RECOVERED_WITHIN_S)
+    lab.figures.within("recovered_s_max", max(recovered), _RECOVERED_WITHIN_S)
 
 
 SCENARIOS = (

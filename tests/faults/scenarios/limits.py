@@ -36,7 +36,7 @@ async def one_byte_too_many(lab: Lab) -> None:
     left = await lab.until_settled(sent, 60)
     lab.figures.note("good_ones_after_it", len(good))
     lab.figures.at_most("unsettled", len(left), 0)
-    lab.figures.at_most("takeover_s", await lab.takeover(now_ms()), 20.0)
+    lab.figures.within("takeover_s", await lab.takeover(now_ms()), 20.0)
 
 
 async def _edge(lab: Lab, producer: AIOKafkaProducer) -> tuple[list[UUID], int]:

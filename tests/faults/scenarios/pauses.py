@@ -29,7 +29,7 @@ async def worker_paused(lab: Lab) -> None:
     lab.say(f"SIGSTOP {worker} for {seconds:g} s")
     lab.stage.worker_crashes += 1  # its calls may be taken over, which is what its crash would allow
     await lab.paused(worker, seconds)
-    lab.figures.at_most("takeover_s", await lab.takeover(now_ms()), 30.0)
+    lab.figures.within("takeover_s", await lab.takeover(now_ms()), 30.0)
     lab.figures.note("settled_meanwhile_s", (now_ms() - began) / 1000)
 
 
@@ -49,7 +49,7 @@ async def _stalled(lab: Lab, name: str, failpoint: str) -> None:
     await lab.hold(_STALL_S + 10)
     took = await lab.takeover(now_ms())
     lab.figures.at_most(f"rebalances_of_{name}", await _rebalances(lab, name) - before, 1)
-    lab.figures.at_most(f"takeover_s_of_{name}", took, 20.0)
+    lab.figures.within(f"takeover_s_of_{name}", took, 20.0)
 
 
 async def _rebalances(lab: Lab, name: str) -> float:

@@ -25,7 +25,7 @@ async def redis_away(lab: Lab) -> None:
         sent = [s.request_id for s in lab.stage.journal.submissions.values() if began < s.at_ms < now_ms() - 5_000]
         left = await lab.stage.unsettled(sent)
     lab.figures.at_least("answered_meanwhile_share", 1 - len(left) / len(sent), _ANSWERED_SHARE)
-    lab.figures.at_most("takeover_s", await lab.takeover(now_ms()), _CAUGHT_UP_S)
+    lab.figures.within("takeover_s", await lab.takeover(now_ms()), _CAUGHT_UP_S)
 
 
 async def postgres_away(lab: Lab) -> None:
@@ -60,7 +60,7 @@ async def disk_full(lab: Lab) -> None:
 async def _caught_up(lab: Lab, began: float, ended: float) -> None:
     accepted = [a for a in lab.door.between(began, ended - 1) if a.status == 202]
     lab.figures.at_least("accepted_meanwhile_by_the_door", len(accepted), (ended - began) * 0.8)
-    lab.figures.at_most("takeover_s", await lab.takeover(now_ms()), _CAUGHT_UP_S)
+    lab.figures.within("takeover_s", await lab.takeover(now_ms()), _CAUGHT_UP_S)
     lab.figures.note("caught_up_s", await lab.until_caught_up())
 
 

@@ -113,7 +113,7 @@ async def _good_calls_of_last_second(lab: Lab) -> int:
 def _one_out(lab: Lab, way: str, within: float, stretch: Stretch, evidence: Evidence) -> list[Violation]:
     seen, figures = course(evidence, stretch), lab.figures
     figures.at_least(f"{way}_answered_at_once", seen.answered, _ANSWERED)
-    figures.at_most(f"{way}_opened_s", seen.opened_s, within)
+    figures.within(f"{way}_opened_s", seen.opened_s, within)
     figures.at_most(f"{way}_calls_while_ill", seen.calls_while_ill, seen.open_periods)
     return []
 
