@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allweather.messaging.kafka import wire_format
+from allweather.messaging.kafka.wire_format import Codec
 
 
 def messages() -> list[type[Struct]]:
@@ -25,7 +26,7 @@ def messages() -> list[type[Struct]]:
     return sorted((each for each in found if issubclass(each, Struct)), key=lambda each: each.__name__)
 
 
-COMPILED = [each for each in messages() if wire_format.writer_of(each)]
+COMPILED = [each for each in messages() if wire_format.codec_of(each)]
 INTEGERS: dict[Any, int] = {Int8: 8, Int16: 16, Int32: 32, Int64: 64}
 SIMPLE: dict[Any, st.SearchStrategy[Any]] = {
     **{kind: st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for kind, bits in INTEGERS.items()},
@@ -33,6 +34,12 @@ SIMPLE: dict[Any, st.SearchStrategy[Any]] = {
     Boolean: st.booleans(),
     Bytes: st.none() | st.binary(max_size=20),
 }
+
+
+def codec_of(message: type[Struct]) -> Codec:
+    codec = wire_format.codec_of(message)
+    assert codec is not None
+    return codec
 
 
 def values(kind: Any) -> st.SearchStrategy[Any]:
@@ -57,27 +64,23 @@ def test_what_is_sent_all_the_time_is_compiled():
 @given(data=st.data())
 def test_a_message_is_written_and_read_as_aiokafka_does(message: type[Struct], data: st.DataObject):
     fields = data.draw(values(message.SCHEMA))
-    write, read = wire_format.writer_of(message), wire_format.reader_of(message)
-    assert write is not None
-    assert read is not None
+    codec = codec_of(message)
     parts: list[bytes] = []
 
-    write(fields, parts)
+    codec.write(fields, parts)
     written = b"".join(parts)
 
     assert written == message.SCHEMA.encode(fields)
-    assert read(written, 0) == (message.SCHEMA.decode(BytesIO(written)), len(written))
+    assert codec.read(written, 0) == (message.SCHEMA.decode(BytesIO(written)), len(written))
 
 
 @given(data=st.data())
 def test_a_message_that_is_cut_off_is_an_error(data: st.DataObject):
     response = FetchRequest_v9.RESPONSE_TYPE
     written = response.SCHEMA.encode(data.draw(values(response.SCHEMA)))
-    read = wire_format.reader_of(response)
-    assert read is not None
 
     with pytest.raises((ValueError, struct.error)):
-        read(written[: data.draw(st.integers(0, len(written) - 1))], 0)
+        codec_of(response).read(written[: data.draw(st.integers(0, len(written) - 1))], 0)
 
 
 def test_reading_goes_on_after_what_was_read():
@@ -90,8 +93,5 @@ def test_reading_goes_on_after_what_was_read():
 
 
 def test_too_few_values_are_refused():
-    write = wire_format.writer_of(ProduceRequest_v8)
-    assert write is not None
-
     with pytest.raises(ValueError, match="3 values for 4 fields"):
-        write([None, -1, 30_000], [])
+        codec_of(ProduceRequest_v8).write([None, -1, 30_000], [])

@@ -9,9 +9,9 @@ known here is left to aiokafka.
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from io import BytesIO
-from itertools import groupby
+from itertools import accumulate, groupby, pairwise, starmap
 from struct import Struct as Packing
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiokafka.protocol.struct import Struct
 from aiokafka.protocol.types import Array, Boolean, Bytes, Int8, Int16, Int32, Int64, Schema, String, UInt32
@@ -26,6 +26,15 @@ _INT16: Final = Packing(">h")
 _INT32: Final = Packing(">i")
 
 
+class Codec(NamedTuple):
+    """How a value is written and read."""
+
+    write: Write
+    read: Read
+    packing: Packing | None = None
+    """Of fields that are all numbers."""
+
+
 class _Unknown(Exception):
     """A type of which nothing is known here."""
 
@@ -37,19 +46,10 @@ def install() -> None:
 
 
 @cache
-def writer_of(message: type[Struct]) -> Write | None:
-    """How the fields of a message are written, None when that is left to aiokafka."""
+def codec_of(message: type[Struct]) -> Codec | None:
+    """How the fields of a message are written and read; None when that is left to aiokafka."""
     try:
-        return _writer(message.SCHEMA)
-    except _Unknown:
-        return None
-
-
-@cache
-def reader_of(message: type[Struct]) -> Read | None:
-    """How the fields of a message are read, None when that is left to aiokafka."""
-    try:
-        return _reader(message.SCHEMA)
+        return _codec(message.SCHEMA)
     except _Unknown:
         return None
 
@@ -59,119 +59,115 @@ _librarys_decode: Final[Callable[..., Struct]] = Struct.decode.__func__
 
 
 def _encode(message: Struct) -> bytes:
-    write = writer_of(type(message))
-    if write is None:
+    codec = codec_of(type(message))
+    if codec is None:
         return _librarys_encode(message)
     parts: list[bytes] = []
-    write([message.__dict__[name] for name in message.SCHEMA.names], parts)
+    codec.write([message.__dict__[name] for name in message.SCHEMA.names], parts)
     return b"".join(parts)
 
 
 def _decode(message: type[Struct], data: BytesIO | bytes) -> Struct:
-    read = reader_of(message)
-    if read is None:
+    codec = codec_of(message)
+    if codec is None:
         return _librarys_decode(message, data)
     if isinstance(data, bytes):
-        return message(*read(data, 0)[0])
-    values, end = read(data.getvalue(), data.tell())
+        return message(*codec.read(data, 0)[0])
+    values, end = codec.read(data.getvalue(), data.tell())
     data.seek(end)
     return message(*values)
 
 
-def _writer(kind: Any) -> Write:
+def _codec(kind: Any) -> Codec:
     match kind:
         case Schema():
-            return _schema_writer(kind)
+            return _of_fields(kind.fields)
         case Array() if type(kind) is Array:
-            return _array_writer(_writer(kind.array_of))
+            return _of_items(_codec(kind.array_of))
         case String() if type(kind) is String:
-            return _write_string
+            return Codec(_write_string, _read_string)
         case _ if kind is Bytes:
-            return _write_bytes
+            return Codec(_write_bytes, _read_bytes)
         case _ if kind in _NUMBERS:
-            return _number_writer(Packing(">" + _NUMBERS[kind]))
+            return _of_number(_packing([kind]))
         case _:
             raise _Unknown
 
 
-def _reader(kind: Any) -> Read:
-    match kind:
-        case Schema():
-            return _schema_reader(kind)
-        case Array() if type(kind) is Array:
-            return _array_reader(_reader(kind.array_of))
-        case String() if type(kind) is String:
-            return _read_string
-        case _ if kind is Bytes:
-            return _read_bytes
-        case _ if kind in _NUMBERS:
-            return _number_reader(Packing(">" + _NUMBERS[kind]))
-        case _:
-            raise _Unknown
-
-
-def _runs(fields: Sequence[Any]) -> Iterable[tuple[bool, list[Any]]]:
-    """The fields, those together that are numbers in a row."""
-    return ((numbers, list(run)) for numbers, run in groupby(fields, key=_is_number))
+def _of_fields(fields: Sequence[Any]) -> Codec:
+    runs = [(numbers, list(run)) for numbers, run in groupby(fields, key=_is_number)]
+    codecs = [_of_numbers(run) if numbers else _one_by_one(run) for numbers, run in runs]
+    return codecs[0] if len(codecs) == 1 else _one_after_another(codecs, [len(run) for _, run in runs])
 
 
 def _is_number(kind: Any) -> bool:
     return isinstance(kind, type) and kind in _NUMBERS
 
 
-def _packing(run: Iterable[Any]) -> Packing:
-    return Packing(">" + "".join(_NUMBERS[kind] for kind in run))
+def _of_numbers(kinds: Iterable[Any]) -> Codec:
+    packing = _packing(kinds)
+    pack, unpack, size = packing.pack, packing.unpack_from, packing.size
+
+    def write(values: Sequence[Any], parts: list[bytes]) -> None:
+        parts.append(pack(*values))
+
+    def read(data: bytes, at: int) -> tuple[Any, int]:
+        return unpack(data, at), at + size
+
+    return Codec(write, read, packing)
 
 
-def _schema_writer(schema: Schema) -> Write:
-    steps: list[tuple[int, Packing | None, Write | None]] = []
-    for numbers, run in _runs(schema.fields):
-        steps += [(len(run), _packing(run), None)] if numbers else [(1, None, _writer(kind)) for kind in run]
-    expected = len(schema.fields)
+def _packing(kinds: Iterable[Any]) -> Packing:
+    return Packing(">" + "".join(_NUMBERS[kind] for kind in kinds))
+
+
+def _one_by_one(kinds: Iterable[Any]) -> Codec:
+    codecs = [_codec(kind) for kind in kinds]
+
+    def write(values: Sequence[Any], parts: list[bytes]) -> None:
+        for codec, value in zip(codecs, values, strict=True):
+            codec.write(value, parts)
+
+    def read(data: bytes, at: int) -> tuple[Any, int]:
+        values: list[Any] = []
+        for codec in codecs:
+            value, at = codec.read(data, at)
+            values.append(value)
+        return tuple(values), at
+
+    return Codec(write, read)
+
+
+def _one_after_another(codecs: Sequence[Codec], lengths: Sequence[int]) -> Codec:
+    """Runs of fields, each of a length."""
+    slices = [slice(*ends) for ends in pairwise(accumulate(lengths, initial=0))]
+    expected = sum(lengths)
 
     def write(values: Sequence[Any], parts: list[bytes]) -> None:
         if len(values) != expected:
             raise ValueError(f"{len(values)} values for {expected} fields")
-        at = 0
-        for count, packing, other in steps:
-            if packing is not None:
-                parts.append(packing.pack(*values[at : at + count]))
-            elif other is not None:
-                other(values[at], parts)
-            at += count
-
-    return write
-
-
-def _schema_reader(schema: Schema) -> Read:
-    steps: list[tuple[Packing | None, Read | None]] = []
-    for numbers, run in _runs(schema.fields):
-        steps += [(_packing(run), None)] if numbers else [(None, _reader(kind)) for kind in run]
+        for codec, of in zip(codecs, slices, strict=True):
+            codec.write(values[of], parts)
 
     def read(data: bytes, at: int) -> tuple[Any, int]:
-        values: list[Any] = []
-        for packing, other in steps:
-            if packing is not None:
-                values += packing.unpack_from(data, at)
-                at += packing.size
-            elif other is not None:
-                value, at = other(data, at)
-                values.append(value)
-        return tuple(values), at
+        values: tuple[Any, ...] = ()
+        for codec in codecs:
+            run, at = codec.read(data, at)
+            values += run
+        return values, at
 
-    return read
+    return Codec(write, read)
 
 
-def _array_writer(write_one: Write) -> Write:
+def _of_items(one: Codec) -> Codec:
     def write(items: Sequence[Any] | None, parts: list[bytes]) -> None:
         parts.append(_INT32.pack(-1 if items is None else len(items)))
-        for item in items or ():
-            write_one(item, parts)
+        if one.packing is not None:
+            parts += starmap(one.packing.pack, items or ())
+        else:
+            for item in items or ():
+                one.write(item, parts)
 
-    return write
-
-
-def _array_reader(read_one: Read) -> Read:
     def read(data: bytes, at: int) -> tuple[Any, int]:
         (length,) = _INT32.unpack_from(data, at)
         at += 4
@@ -179,25 +175,21 @@ def _array_reader(read_one: Read) -> Read:
             return None, at
         items: list[Any] = []
         for _ in range(length):
-            item, at = read_one(data, at)
+            item, at = one.read(data, at)
             items.append(item)
         return items, at
 
-    return read
+    return Codec(write, read)
 
 
-def _number_writer(packing: Packing) -> Write:
+def _of_number(packing: Packing) -> Codec:
     def write(value: Any, parts: list[bytes]) -> None:
         parts.append(packing.pack(value))
 
-    return write
-
-
-def _number_reader(packing: Packing) -> Read:
     def read(data: bytes, at: int) -> tuple[Any, int]:
         return packing.unpack_from(data, at)[0], at + packing.size
 
-    return read
+    return Codec(write, read)
 
 
 def _write_string(text: str | None, parts: list[bytes]) -> None:
