@@ -9,13 +9,14 @@ import pytest
 from suite import doing, words
 from suite.callers import CALLERS
 from suite.callers.caller import Caller
-from suite.essence import essence, says_anything, spoken, tokens, unnamed
+from suite.essence import essence, says_anything, spoken, tokens, tokens_of_calls, unnamed
 from suite.lanes import LANES, ONE_OF_EACH, Lane
 from suite.playing import Exchange, joined, play
 from suite.script import Script, Step
 
 from allweather.contracts.answers import Answer
 from allweather.contracts.conversation import Part, ToolResult
+from allweather.contracts.slip import Dialect
 from allweather.dialects.registry import DIALECTS
 
 FAMILIES: Final = words.ALL | doing.ALL
@@ -85,7 +86,7 @@ async def test_a_conversation_moves_to_another_vendor_at_every_turn(script: Scri
             played = await play(script, caller, route)
 
             assert [essence(each.answer) for each in played] == wanted(script)
-            assert misplaced_tokens(route, played) == []
+            assert misplaced_tokens(route, played, caller) == []
 
 
 def pairs() -> Iterator[tuple[Lane, Lane]]:
@@ -94,14 +95,22 @@ def pairs() -> Iterator[tuple[Lane, Lane]]:
     yield from ((one, other) for one, other in permutations(LANES, 2) if one.vendor == other.vendor)
 
 
-def misplaced_tokens(route: list[Lane], played: list[Exchange]) -> list[str]:
-    """Tokens that another has seen, or that who made them has not been given back."""
+def misplaced_tokens(route: list[Lane], played: list[Exchange], caller: Caller) -> list[str]:
+    """Tokens that another has seen, or that the caller was shown and who made them has not been given back."""
     made = [tokens(each.answer) if says_anything(each.answer) else [] for each in played]
+    shown = [shown_tokens(each, caller) if says_anything(each.answer) else [] for each in played]
     found: list[str] = []
     for number, exchange in enumerate(played):
         sent = exchange.sent.body.decode()
         for before in range(number):
             own = route[number].reads_what_comes_from(route[before])
-            found += [token for token in made[before] if (token in sent) is not own]
+            found += [token for token in shown[before] if token not in sent] if own else []
+            found += [] if own else [token for token in made[before] if token in sent]
         found += ["a seal of ours"] if '"aw1.' in sent else []
     return found
+
+
+def shown_tokens(exchange: Exchange, caller: Caller) -> list[str]:
+    """What the caller can send back: one of Messages that asks for no thoughts is shown those of calls only."""
+    asks = caller.dialect is not Dialect.ANTHROPIC_MESSAGES or b'"thinking"' in exchange.body
+    return tokens(exchange.answer) if asks else tokens_of_calls(exchange.answer)

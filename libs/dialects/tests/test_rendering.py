@@ -46,7 +46,7 @@ PIECE: dict[Dialect, TypeAdapter[Any]] = {
     Dialect.OPENAI_RESPONSES: TypeAdapter(ResponseStreamEvent),
     Dialect.ANTHROPIC_MESSAGES: TypeAdapter(RawMessageStreamEvent),
 }
-REQUEST = b'{"model":"triage","input":"hello","tools":[],"temperature":0.5}'
+REQUEST = b'{"model":"triage","input":"hello","tools":[],"temperature":0.5,"thinking":{"type":"adaptive"}}'
 WORDS = st.text(min_size=1, max_size=8)
 ARGUMENTS = st.dictionaries(WORDS, st.integers(0, 9), max_size=2).map(json.dumps)
 TOKENS = st.builds(
@@ -174,6 +174,21 @@ def test_responses_streams_have_their_exact_sequence():
         "response.output_item.done",
         "response.completed",
     ]
+
+
+@pytest.mark.parametrize("request_body", [b"{}", b'{"thinking": {"type": "disabled"}}', b'{"thinking": null}'])
+def test_a_caller_of_messages_who_asks_for_no_thoughts_gets_those_that_calls_need(request_body: bytes):
+    wire, gemini = DIALECTS[Dialect.ANTHROPIC_MESSAGES], Origin("google.gemini")
+    signed = (Reasoning("", "of-text", gemini), Text("One moment."), Reasoning("", "of-call", gemini, "call_1"))
+    answer = Answer("1", "m", (Choice((*signed, ToolCall("call_1", "lookup", "{}")), Finish.TOOL_CALLS),), Usage())
+    stream, joining = wire.stream(request_body, True), wire.join()
+    for payload in [*(said for event in events_of(answer) for said in stream.payloads(event)), *stream.end()]:
+        joining.add(payload)
+
+    whole = json.loads(wire.render(answer, request_body))
+
+    assert [block["type"] for block in whole["content"]] == ["text", "redacted_thinking", "tool_use"]
+    assert json.loads(joining.whole()) == whole
 
 
 def test_messages_streams_have_their_exact_sequence():

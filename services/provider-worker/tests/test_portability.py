@@ -28,6 +28,8 @@ TOKENS = {
 }
 """What a vendor puts beside its calls for itself to read."""
 ENDPOINT = "http://vendor"
+THINKING = b'{"thinking": {"type": "adaptive"}}'
+"""Callers of Messages are shown thoughts when they ask for them."""
 
 
 def answered_by(vendor: str) -> Answer:
@@ -60,7 +62,7 @@ def test_a_tool_loop_goes_on_at_any_vendor(
     configuration: Configuration, dialect: Dialect, before: str, after: str
 ) -> None:
     """The call and its result come along; a token goes back to its own vendor, and no other sees it."""
-    reply = json.loads(DIALECTS[dialect].render(answered_by(before), b"{}"))
+    reply = json.loads(DIALECTS[dialect].render(answered_by(before), THINKING))
 
     told = sent(configuration, after, dialect, loop_body(dialect, reply))
 

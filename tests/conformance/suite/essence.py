@@ -56,6 +56,13 @@ def tokens(answer: Answer) -> list[str]:
     return [part.token for part in parts if isinstance(part, Reasoning) and part.token]
 
 
+def tokens_of_calls(answer: Answer) -> list[str]:
+    """Those of them without which a call would not be taken back."""
+    parts = [part for choice in answer.choices for part in choice.parts]
+    calls = {part.id for part in parts if isinstance(part, ToolCall)}
+    return [part.token for part in parts if isinstance(part, Reasoning) and part.token and part.id in calls]
+
+
 def says_anything(answer: Answer) -> bool:
     """Whether there is more in it than thoughts: others are not sent back."""
     return any(choice.parts for choice in essence(answer).choices)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import anthropic
 import openai
@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from matrix import cells, page
 from matrix.cells import VENDORS, Cell
-from speaking import InThread, Vendor, standing
+from speaking import Door, Vendor, as_async, standing
 
 from allweather.contracts import config
 from allweather.drills.stage import TENANT
@@ -22,7 +22,8 @@ from allweather.local.running import Running
 from allweather.local.settings import LocalSettings
 
 PASSED = pytest.StashKey[list[Cell]]()
-WAYS = ("async", "sync")
+ELSEWHERE = {"gpt": "anthropic", "claude": "openai"}
+"""Clients with an asynchronous and a synchronous form -> the vendor at which the synchronous one asks."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,6 +32,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[PASSED] = []
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every vendor is asked by the asynchronous client, one by the synchronous: the door cannot tell them apart."""
+    client = next((name for name in ELSEWHERE if name in metafunc.fixturenames), None)
+    if client and "vendor" in metafunc.fixturenames:
+        asked = [*(("async", vendor) for vendor in VENDORS), ("sync", ELSEWHERE[client])]
+        metafunc.parametrize((client, "vendor"), asked, indirect=True)
+    elif client:
+        metafunc.parametrize(client, ("async", "sync"), indirect=True)
+    elif "vendor" in metafunc.fixturenames:
+        metafunc.parametrize("vendor", VENDORS, indirect=True)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -60,35 +73,34 @@ def configuration(settings: LocalSettings) -> config.Configuration:
     return config.load(settings.config_dir)
 
 
-@pytest.fixture(params=VENDORS)
+@pytest.fixture
 def vendor(request: pytest.FixtureRequest, configuration: config.Configuration) -> Vendor:
     """One vendor after another."""
     return standing(request.param, configuration)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session", params=WAYS)
-async def gpt(request: pytest.FixtureRequest, system: Running) -> AsyncGenerator[openai.AsyncOpenAI]:
+@pytest.fixture(scope="session")
+def door(system: Running) -> Door:
+    return Door(system.end_points.http, system.credentials.key_of(TENANT))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def gpt(request: pytest.FixtureRequest, door: Door) -> AsyncGenerator[openai.AsyncOpenAI]:
     """The clients of OpenAI."""
-    key, url = system.credentials.key_of(TENANT), f"{system.end_points.http}/v1"
     if request.param == "async":
-        async with openai.AsyncOpenAI(base_url=url, api_key=key, max_retries=0, timeout=60) as client:
+        async with openai.AsyncOpenAI(base_url=f"{door.url}/v1", api_key=door.key, max_retries=0) as client:
             yield client
     else:
-        with openai.OpenAI(base_url=url, api_key=key, max_retries=0, timeout=60) as client:
+        with openai.OpenAI(base_url=f"{door.url}/v1", api_key=door.key, max_retries=0) as client:
             yield as_async(client)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session", params=WAYS)
-async def claude(request: pytest.FixtureRequest, system: Running) -> AsyncGenerator[anthropic.AsyncAnthropic]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def claude(request: pytest.FixtureRequest, door: Door) -> AsyncGenerator[anthropic.AsyncAnthropic]:
     """The clients of Anthropic."""
-    key, url = system.credentials.key_of(TENANT), system.end_points.http
     if request.param == "async":
-        async with anthropic.AsyncAnthropic(base_url=url, api_key=key, max_retries=0, timeout=60) as client:
+        async with anthropic.AsyncAnthropic(base_url=door.url, api_key=door.key, max_retries=0) as client:
             yield client
     else:
-        with anthropic.Anthropic(base_url=url, api_key=key, max_retries=0, timeout=60) as client:
+        with anthropic.Anthropic(base_url=door.url, api_key=door.key, max_retries=0) as client:
             yield as_async(client)
-
-
-def as_async(client: Any) -> Any:
-    return InThread(client)

@@ -16,6 +16,14 @@ from allweather.contracts.slip import Capability, Parameter
 REFUSALS: Final = (openai.BadRequestError, anthropic.BadRequestError)
 
 
+@dataclass(frozen=True)
+class Door:
+    """What a client is given to reach the running system."""
+
+    url: str
+    key: str
+
+
 @dataclass
 class Vendor:
     """A vendor behind a route of its own, and what the catalogue says that it can be asked."""
@@ -54,6 +62,11 @@ def standing(name: str, configuration: Configuration) -> Vendor:
     deployment = configuration.deployment(route.candidates[0])
     said = configuration.vendor(name).parameters or ()
     return Vendor(name, deployment.id, frozenset({*deployment.capabilities, *said}) - set(deployment.refuses))
+
+
+def as_async(client: Any) -> Any:
+    """A synchronous client, to be used as if it were the asynchronous one of the same API."""
+    return InThread(client)
 
 
 class InThread:

@@ -24,7 +24,7 @@ what a test has shown:
   route, that one answers.
 - empty: not tested.
 
-The clients of OpenAI and Anthropic were used both ways, synchronous and asynchronous.
+The asynchronous clients of OpenAI and Anthropic ask at every vendor, the synchronous ones the same at one vendor.
 """
 
 

@@ -12,6 +12,7 @@ from allweather.dialects.anthropic_messages import reading as messages_reading
 from allweather.dialects.anthropic_messages import rendering as messages_rendering
 from allweather.dialects.anthropic_messages import shape as messages_shape
 from allweather.dialects.anthropic_messages import splitting as messages_splitting
+from allweather.dialects.anthropic_messages import thoughts
 from allweather.dialects.fields import Fate
 from allweather.dialects.openai_chat import joining as chat_joining
 from allweather.dialects.openai_chat import reading as chat_reading
@@ -68,6 +69,10 @@ class Wire:
     """In which field the caller asks for what, where that is not its own name."""
 
 
+def _message(answer: Answer, request: bytes) -> bytes:
+    return messages_rendering.render(answer if thoughts.are_asked_for(request) else thoughts.without(answer))
+
+
 DIALECTS: Final[Mapping[Dialect, Wire]] = {
     Dialect.OPENAI_CHAT: Wire(
         chat_reading.read,
@@ -89,8 +94,8 @@ DIALECTS: Final[Mapping[Dialect, Wire]] = {
     ),
     Dialect.ANTHROPIC_MESSAGES: Wire(
         messages_reading.read,
-        lambda answer, _: messages_rendering.render(answer),
-        lambda _, __: messages_rendering.Events(),
+        _message,
+        lambda request, _: messages_rendering.Events() if thoughts.are_asked_for(request) else thoughts.Unspoken(),
         messages_joining.Joining,
         lambda answer, _: messages_splitting.payloads(answer),
         messages_shape.FIELDS,
