@@ -31,6 +31,10 @@ lock: ## Resolve the dependencies again and write requirements.lock
 schemas: install ## Write the JSON Schemas, golden examples and AsyncAPI document from the models
 	$(BIN)/python schemas/generate.py
 
+.PHONY: prices
+prices: install ## Write config/prices.yaml: what the catalogue's models cost, from the locked genai-prices
+	$(BIN)/allweather prices lock
+
 .PHONY: check
 check: install ## Format, lint, types, import rules, schema drift
 	$(BIN)/ruff format --check .
@@ -38,6 +42,7 @@ check: install ## Format, lint, types, import rules, schema drift
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python schemas/generate.py --check
+	$(BIN)/allweather prices lock --check
 
 .PHONY: format
 format: install ## Format the code and mend what the linter can

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from allweather.contracts import config
-from allweather.contracts.slip import Usage
 
 ROOT = Path(__file__).parents[3]
 VENDOR = {"id": "v", "api": "openai", "provider_name": "openai", "simulator_path": "/v"}
@@ -105,7 +104,14 @@ def test_the_digest_changes_with_any_value_and_only_then() -> None:
     assert one.digest == same.digest != other.digest
 
 
-def test_cached_tokens_are_priced_apart() -> None:
-    price = config.Price(input=2, output=10, cached_input=0.2)
+def test_a_price_is_the_deployment_s_own_or_that_of_its_vendor_and_model() -> None:
+    catalogue = {"vendors": [VENDOR], "deployments": [_deployment("a"), _deployment("b")]}
+    del catalogue["deployments"][1]["price"]
 
-    assert price.cost(Usage(input_tokens=1_000_000, cached_input_tokens=500_000, output_tokens=100_000)) == 2.1
+    found = config.parse(
+        catalogue, {"routes": []}, {"tenants": []}, {"prices": {"v/m": {"input": 7, "source": "a list"}}}
+    )
+
+    assert [(d.price.input, d.price.source) for d in found.deployments] == [(1, "catalogue"), (7, "a list")]
+    with pytest.raises(config.InvalidConfiguration, match=r"deployments\.1\.price: .*run `make prices`"):
+        config.parse(catalogue, {"routes": []}, {"tenants": []})

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allweather.contracts.config import Concurrency, Deployment, Price
+from allweather.contracts.config import Concurrency, Deployment
+from allweather.contracts.prices import Price
 from allweather.contracts.slip import Priority, ReplyAddress, Slip, Verdict
 from allweather.failpoints import Failpoints, Guard
 from allweather.provider_worker.admission import Case, objection

@@ -57,6 +57,7 @@ async def test_an_answer_is_passed_through_to_the_reply_address(world: World):
     assert said(reply, headers.DEPLOYMENT) == "alpha/one"
     assert said(reply, headers.ATTEMPTS) == "1"
     assert said(reply, headers.COST) == "0.002000000"
+    assert said(reply, headers.PRICES) == "in 1, out 2 (catalogue)"
     assert ids.parse_public_id(said(reply, headers.REQUEST_ID) or "", "demo", SECRET) == slip.request_id
 
 

@@ -119,6 +119,10 @@ def test_the_cost_covers_every_attempt_that_a_vendor_bills():
 
     assert isinstance(step.decision, Settled)
     assert step.decision.cost_usd == 0.0032
+    assert [(c.n, c.deployment, c.usd, c.price) for c in step.decision.charges] == [
+        (1, "alpha/one", 0.0012, "in 1, out 2 (catalogue)"),
+        (2, "beta/two", 0.002, "in 1, out 2 (catalogue)"),
+    ]
 
 
 def test_an_answer_after_the_deadline_is_still_an_answer():

@@ -8,12 +8,12 @@ from allweather.contracts.config import (
     Configuration,
     Deployment,
     Limits,
-    Price,
     Route,
     Tenant,
     Timeouts,
     Vendor,
 )
+from allweather.contracts.prices import Price
 from allweather.contracts.slip import Capability
 from allweather.messaging import Pace
 from allweather.policy.decision import Policy

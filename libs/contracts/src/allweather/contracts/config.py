@@ -10,9 +10,11 @@ from typing import Any, Self
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from allweather.contracts.model import Model, canonical_json, digest
-from allweather.contracts.slip import Capability, Dialect, Parameter, Usage
+from allweather.contracts.prices import Price
+from allweather.contracts.slip import Capability, Dialect, Parameter
 
 
 class InvalidConfiguration(ValueError):
@@ -33,28 +35,6 @@ class Vendor(Model, extra="forbid"):
     """What its format can say beyond capabilities; None = not declared, its workers find out."""
     simulator_path: str
     """Where the vendor simulator serves it, below its base address. `{region}` is replaced."""
-
-
-class Price(Model, extra="forbid"):
-    """USD per million tokens."""
-
-    input: float = Field(ge=0)
-    output: float = Field(default=0, ge=0)
-    cached_input: float | None = None
-    cache_write: float | None = None
-
-    def cost(self, usage: Usage) -> float:
-        """USD for one call."""
-        cached = self.cached_input if self.cached_input is not None else self.input
-        written = self.cache_write if self.cache_write is not None else self.input
-        fresh = max(0, usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens)
-        total = (
-            fresh * self.input
-            + usage.cached_input_tokens * cached
-            + usage.cache_write_tokens * written
-            + usage.output_tokens * self.output
-        )
-        return round(total / 1_000_000, 9)
 
 
 class Concurrency(Model, extra="forbid"):
@@ -89,6 +69,7 @@ class Deployment(Model, extra="forbid"):
     max_output_tokens: int = Field(default=0, ge=0)
     """0 for a model that embeds, which writes nothing."""
     price: Price
+    """Written here, or else that of its vendor and model in `prices.yaml`."""
     concurrency: Concurrency = Concurrency()
 
     @property
@@ -239,21 +220,37 @@ def _repeated(kind: str, ids: list[str]) -> list[str]:
     return [f"{kind} {i}: declared {ids.count(i)} times" for i in dict.fromkeys(ids) if ids.count(i) > 1]
 
 
-def parse(catalogue: Any, routes: Any, tenants: Any) -> Configuration:
-    """The configuration in the parsed contents of the three files. Raises `InvalidConfiguration` with every fault."""
+def parse(catalogue: Any, routes: Any, tenants: Any, prices: Any = None) -> Configuration:
+    """The configuration in the parsed contents of the files. Raises `InvalidConfiguration` with every fault."""
+    locked: Any = prices or {}
+    priced = _priced(catalogue or {}, locked.get("prices") or {})
     try:
-        return Configuration.model_validate({**(catalogue or {}), **(routes or {}), **(tenants or {})})
+        return Configuration.model_validate({**priced, **(routes or {}), **(tenants or {})})
     except ValidationError as error:
-        faults = (f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors(include_url=False))
-        raise InvalidConfiguration("\n".join(faults)) from error
+        raise InvalidConfiguration("\n".join(map(_told, error.errors(include_url=False)))) from error
+
+
+def _priced(catalogue: dict[str, Any], prices: Mapping[str, Any]) -> dict[str, Any]:
+    """The catalogue with the price of its vendor and model in each deployment that has none of its own."""
+    told: list[dict[str, Any]] = catalogue.get("deployments") or []
+    known = ((each, prices.get(f"{each.get('vendor')}/{each.get('model')}")) for each in told)
+    return catalogue | {"deployments": [{"price": price} | each if price else each for each, price in known]}
+
+
+def _told(error: ErrorDetails) -> str:
+    place = ".".join(map(str, error["loc"]))
+    no_price = error["type"] == "missing" and place.endswith(".price")
+    return f"{place}: {error['msg']}" + ("; run `make prices`, or write one" if no_price else "")
 
 
 def load(folder: Path) -> Configuration:
-    """The configuration in `catalogue.yaml`, `routes.yaml` and `tenants.yaml` of a folder.
+    """The configuration in `catalogue.yaml`, `routes.yaml`, `tenants.yaml` and, if there is one, `prices.yaml`.
 
     Raises `InvalidConfiguration`, naming the file when one is missing or is not YAML.
     """
-    return parse(*(_read(folder / name) for name in ("catalogue.yaml", "routes.yaml", "tenants.yaml")))
+    prices = folder / "prices.yaml"
+    catalogue, routes, tenants = (_read(folder / name) for name in ("catalogue.yaml", "routes.yaml", "tenants.yaml"))
+    return parse(catalogue, routes, tenants, _read(prices) if prices.exists() else None)
 
 
 def _read(path: Path) -> Any:

@@ -185,6 +185,7 @@ def _settled() -> Example:
         headers.PROCESSED_IN: "us",
         headers.ATTEMPTS: "2",
         headers.COST: "0.000179025",
+        headers.PRICES: "in 1.925, out 15.4, cached 0.1925 (catalogue)",
         headers.CALL_ID: "7f0d2a9c5b1e4b77",
         headers.REQUEST_ID: ids.public_id(_ID, _TENANT, _SECRET),
         headers.CORRELATION_ID: "ticket-4711",

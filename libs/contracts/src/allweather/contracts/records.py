@@ -146,6 +146,16 @@ class Delta(Model):
     has_content: bool = False
 
 
+class Charge(Model):
+    """What one attempt cost that a vendor bills; its usage is in its `ai.request.attempted`."""
+
+    n: int
+    deployment: str
+    usd: float
+    price: str
+    """Rates in USD per million tokens, and their source with its version: enough to compute it again."""
+
+
 class Settled(Model):
     """What is stored with an outcome beside the reply's bytes, and said in the reply's headers."""
 
@@ -159,6 +169,8 @@ class Settled(Model):
     call_id: str | None = None
     usage: Usage | None = None
     cost_usd: float | None = None
+    charges: tuple[Charge, ...] = ()
+    """What the cost is made of."""
 
 
 class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -27,8 +27,9 @@ _NAME_LIMIT: Final = 200
 _COPIED: Final = frozenset(
     {
         headers.DIALECT, headers.PRIORITY, headers.DEADLINE, headers.REGION, headers.DATA_CLASS, headers.REPLY_TOPIC,
-        headers.OUTCOME, headers.STATUS, headers.MODEL, headers.DEPLOYMENT, headers.COST, headers.ATTEMPTS,
-        headers.CALL_ID, headers.REQUEST_ID, headers.REPLY_FALLBACK, headers.DLQ_REASON, headers.DLT_TOPIC,
+        headers.OUTCOME, headers.STATUS, headers.MODEL, headers.DEPLOYMENT, headers.COST, headers.PRICES,
+        headers.ATTEMPTS, headers.CALL_ID, headers.REQUEST_ID, headers.REPLY_FALLBACK, headers.DLQ_REASON,
+        headers.DLT_TOPIC,
     }
 )  # fmt: skip
 """Headers that are decision data; all others are in the digest only."""

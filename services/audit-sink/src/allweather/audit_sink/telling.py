@@ -102,6 +102,7 @@ def _settled(entry: Told) -> list[str]:
         _listed("deployment", _present(said, headers.DEPLOYMENT)),
         _listed("processed in", _present(said, headers.PROCESSED_IN)),
         _listed("cost", [f"{said[headers.COST]} USD"] if headers.COST in said else None),
+        _listed("at USD per million tokens", _present(said, headers.PRICES)),
         _listed("attempts", _present(said, headers.ATTEMPTS)),
     ]
     digest = entry["digests"].get("value")

@@ -15,6 +15,7 @@ from allweather.contracts.failures import FailureKind, OutcomeKind
 from allweather.contracts.records import (
     NOTHING,
     AttemptResult,
+    Charge,
     Dispatch,
     Ended,
     Parked,
@@ -22,7 +23,7 @@ from allweather.contracts.records import (
     RoutingDecision,
     Settled,
 )
-from allweather.contracts.slip import Attempt, Priority, Slip
+from allweather.contracts.slip import Attempt, Priority, Slip, Usage
 from allweather.router import routing, unservable
 from allweather.router.events import Cleared, Occurrence
 from allweather.router.health import Health
@@ -107,6 +108,7 @@ def _attempted(slip: Slip, result: AttemptResult, response: bytes, now: Situatio
 def _answered(slip: Slip, result: AttemptResult, outcome: OutcomeKind, response: bytes, now: Situation) -> Step:
     """The vendor's own words, passed through: an answer, or a refusal, which is an answer of its kind."""
     deployment = _deployment(result.deployment, now.config)
+    charged = charges(slip, now.config)
     settled = Settled(
         outcome=outcome,
         status=200,
@@ -116,7 +118,8 @@ def _answered(slip: Slip, result: AttemptResult, outcome: OutcomeKind, response:
         attempts=_calls(slip.attempts),
         call_id=result.call_id,
         usage=result.usage,
-        cost_usd=cost(slip, now.config),
+        cost_usd=_sum(charged),
+        charges=charged,
     )
     return Step(slip, settled, response)
 
@@ -179,18 +182,28 @@ def _ended(
     slip: Slip, outcome: OutcomeKind, reason: str, now: Situation, *, code: str | None = None, param: str | None = None
 ) -> Step:
     error = for_outcome(outcome, reason, code=code, param=param)
+    charged = charges(slip, now.config)
     settled = Settled(
-        outcome=outcome, status=error.status, attempts=_calls(slip.attempts), cost_usd=cost(slip, now.config)
+        outcome=outcome, status=error.status, attempts=_calls(slip.attempts), cost_usd=_sum(charged), charges=charged
     )
     return Step(slip, settled, render(error, slip.dialect))
 
 
-def cost(slip: Slip, config: Configuration) -> float | None:
-    """USD of every attempt that a vendor bills, by the catalogue's prices; None when nothing was."""
-    billed = [(a.usage, _deployment(a.deployment, config)) for a in slip.attempts if a.usage]
-    if not billed:
-        return None
-    return round(sum(d.price.cost(usage) for usage, d in billed if d), 9)
+def _sum(charged: Sequence[Charge]) -> float | None:
+    """USD in all; None when nothing was billed."""
+    return round(sum(charge.usd for charge in charged), 9) if charged else None
+
+
+def charges(slip: Slip, config: Configuration) -> tuple[Charge, ...]:
+    """What every attempt cost that a vendor bills, by the prices of the configuration."""
+    billed = ((a, _deployment(a.deployment, config)) for a in slip.attempts)
+    return tuple(_charge(a.n, a.usage, d) for a, d in billed if a.usage and d)
+
+
+def _charge(n: int, usage: Usage, deployment: Deployment) -> Charge:
+    rates = deployment.price.rates(usage)
+    price = f"{rates.told} ({deployment.price.source})"
+    return Charge(n=n, deployment=deployment.id, usd=rates.cost(usage), price=price)
 
 
 def _attempt(result: AttemptResult) -> Attempt:

@@ -134,6 +134,7 @@ def _said(settled: Settled) -> Headers:
         headers.DEPLOYMENT: settled.deployment,
         headers.PROCESSED_IN: settled.processed_in,
         headers.COST: None if settled.cost_usd is None else f"{settled.cost_usd:.9f}",
+        headers.PRICES: "; ".join(dict.fromkeys(charge.price for charge in settled.charges)) or None,
         headers.ATTEMPTS: settled.attempts,
         headers.CALL_ID: settled.call_id,
     }

@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 
 from allweather.contracts import headers, ids, topics
-from allweather.contracts.config import Concurrency, Configuration, Deployment, Price, Route, Tenant, Timeouts, Vendor
+from allweather.contracts.config import Concurrency, Configuration, Deployment, Route, Tenant, Timeouts, Vendor
 from allweather.contracts.failures import FailureKind, OutcomeKind
 from allweather.contracts.model import digest, iso_time
+from allweather.contracts.prices import Price
 from allweather.contracts.records import (
     NOTHING,
     AttemptResult,

@@ -1,0 +1,1 @@
+"""The prices of the catalogue's models, from the genai-prices library."""
