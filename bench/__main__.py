@@ -4,14 +4,14 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from allweather.local.errors import StackError
-from bench import load, profile, report
+from bench import load, profile, report, translation
 from bench.load import Unavailable
-from bench.profile import NoProfile
+from bench.profile import NoProfile, Profile
 from bench.report import Figures
 from bench.scenarios import Run
 from bench.system import NotQuiet, started
@@ -19,7 +19,9 @@ from bench.system import NotQuiet, started
 _FOLDER: Final = Path(__file__).parent
 REPORT: Final = _FOLDER / "report.json"
 OUT: Final = _FOLDER / "out"
-SCENARIOS: Final = ("idle", "latency", "saturation", "kafka", "streams")
+SCENARIOS: Final = ("idle", "latency", "saturation", "kafka", "streams", "batch")
+"""Those that measure the running system."""
+TRANSLATION: Final = "translation"
 
 
 def main() -> int:
@@ -28,7 +30,7 @@ def main() -> int:
     progress = _Progress()
     OUT.mkdir(exist_ok=True)
     try:
-        figures = asyncio.run(_run(given.only or SCENARIOS, given.seconds, given.profile, progress.say))
+        figures = asyncio.run(_run(given.only or (TRANSLATION, *SCENARIOS), given.seconds, given.profile, progress.say))
     except (StackError, Unavailable, NoProfile) as problem:
         progress.say(str(problem))
         return 3
@@ -44,24 +46,38 @@ def main() -> int:
 
 async def _run(scenarios: Sequence[str], seconds: float, profiled: bool, say: report.Say) -> Figures:
     figures = Figures(seconds=seconds, conditions=report.conditions())
+    if TRANSLATION in scenarios:
+        say("translation")
+        _add_translation(figures)
+    running = [name for name in scenarios if name != TRANSLATION]
+    if not running:
+        _say_table(figures, {})
+        return figures
     await load.install(say)
     if profiled:
         await profile.install(say)
     async with started(say) as bench:
         run = Run(bench, seconds, say, figures, OUT if profiled else None)
         await run.warm_up()
-        for name in scenarios:
+        for name in running:
             await getattr(run, name)()
         run.memory()
-    _show(run)
+    _say_table(figures, run.profiles)
     return figures
 
 
-def _show(run: Run) -> None:
-    figures = run.figures
+def _add_translation(figures: Figures) -> None:
+    costs = translation.measure()
+    figures.translation_us_per_request = max(costs.requests.values())
+    figures.translation_us_per_chunk = max(costs.chunks.values())
+    figures.translation_us_by_pair, figures.translation_us_of_chunks_by_pair = dict(costs.requests), dict(costs.chunks)
+    figures.reading_us_by_dialect = dict(costs.read)
+
+
+def _say_table(figures: Figures, profiles: Mapping[str, Mapping[str, Profile]]) -> None:
     lines = [*report.table(figures)]
     for name, cpu_ms in (("latency", figures.cpu_ms_by_process_at_50), ("saturation", figures.cpu_ms_by_process)):
-        lines += report.profile_table(name, run.profiles[name], cpu_ms) if name in run.profiles else ()
+        lines += report.profile_table(name, profiles[name], cpu_ms) if name in profiles else ()
     sys.stdout.write("\n".join(lines) + "\n")
 
 
@@ -79,7 +95,9 @@ class _Progress:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, help="how long each measurement loads the system")
-    parser.add_argument("--only", action="append", choices=SCENARIOS, help="this measurement; can be repeated")
+    parser.add_argument(
+        "--only", action="append", choices=(TRANSLATION, *SCENARIOS), help="this measurement; can be repeated"
+    )
     parser.add_argument("--profile", action="store_true", help="sample the services' stacks during saturation")
     return parser.parse_args()
 

@@ -21,7 +21,17 @@ _BARS: Final[Mapping[str, tuple[str, float]]] = {
     "cpu_ms_per_request_at_50": ("<=", 12),
     "streams_per_s": (">=", 300),
     "idle_cores": ("<=", 0.15),
+    "translation_us_per_request": ("<=", 150),
+    "translation_us_per_chunk": ("<=", 60),
+    "batch_lost": ("<=", 0),
+    "batch_doubled": ("<=", 0),
+    "batch_most_open": ("<=", 1000),
+    "batch_adds_up": (">=", 1),
 }
+_BY_NAME: Final = (
+    *("cpu_ms_by_process", "cpu_ms_by_process_at_50", "idle_cores_by_process", "rss_mb", "other_cores"),
+    *("reading_us_by_dialect", "translation_us_by_pair", "translation_us_of_chunks_by_pair"),
+)
 _MOST_MB: Final = 120
 
 
@@ -51,6 +61,26 @@ class Figures(msgspec.Struct):
     saturation_first_chunk_ms: float | None = None
     idle_cores: float | None = None
     idle_cores_by_process: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+    translation_us_per_request: float | None = None
+    """Processor microseconds for 2 KB, of the dearest pair of dialect and vendor."""
+    translation_us_per_chunk: float | None = None
+    reading_us_by_dialect: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+    """What policy spends on reading the same request."""
+    translation_us_by_pair: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+    translation_us_of_chunks_by_pair: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+    batch_lines: int | None = None
+    batch_seconds: float | None = None
+    """From the creation of the batch until it has its files."""
+    batch_lines_per_s: float | None = None
+    batch_cpu_ms_per_line: float | None = None
+    batch_most_open: int | None = None
+    """Lines submitted and not settled, at the most."""
+    batch_lost: int | None = None
+    """Lines of which there is no result."""
+    batch_doubled: int | None = None
+    """Results and outcomes beyond one for each line."""
+    batch_adds_up: bool | None = None
+    """Whether its `request_counts` are those of its results."""
     rss_mb: dict[str, float] = msgspec.field(default_factory=dict[str, float])
     failed: int = 0
     """Requests that were refused, broke, or came back with something else than the upstream's answer."""
@@ -84,12 +114,12 @@ def table(figures: Figures) -> Iterable[str]:
     for name, value in values.items():
         if isinstance(value, int | float) and name != "seconds":
             yield f"{name:<32}{value:>10}   {_against_bar(name, value)}".rstrip()
-    for name in ("cpu_ms_by_process", "cpu_ms_by_process_at_50", "idle_cores_by_process", "rss_mb", "other_cores"):
+    for name in _BY_NAME:
         parts: dict[str, float] = getattr(figures, name)
         if parts:
             yield name
             yield from (
-                f"  {part:<30}{value:>10.3f}   {_too_large(name, part, value)}".rstrip()
+                f"  {part:<50}{value:>10.3f}   {_too_large(name, part, value)}".rstrip()
                 for part, value in parts.items()
             )
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bench import kafka, load, profile
+from bench import batch, kafka, load, profile
+from bench.batch import Batched
 from bench.load import Load, Loaded
 from bench.measure import Usage, memory_mb
 from bench.profile import Profile
@@ -117,6 +118,23 @@ class Run:
         self.figures.streams_per_s = loaded.completed / self.seconds
         self.figures.saturation_first_chunk_ms = loaded.first_chunk_ms.p50
         self.figures.cpu_ms_per_stream = spent.ms_per_request
+
+    async def batch(self) -> None:
+        """The largest batch there can be."""
+        self.report(f"a batch of {batch.LINES:,} lines")
+        found: list[Batched] = []
+
+        async def work() -> None:
+            found.append(await batch.run(self.bench))
+
+        spent, (went,) = await self._spent("batch", work()), found
+        figures = self.figures
+        figures.batch_lines, figures.batch_seconds = batch.LINES, went.seconds
+        figures.batch_lines_per_s = batch.LINES / went.seconds
+        figures.batch_cpu_ms_per_line = spent.ms_per_request
+        figures.batch_most_open, figures.batch_lost = went.most_open, went.lost
+        figures.batch_doubled, figures.batch_adds_up = went.doubled, went.adds_up
+        figures.failed += went.failed
 
     def memory(self) -> None:
         """What every process holds once the load is over."""

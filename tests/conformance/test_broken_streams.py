@@ -17,7 +17,6 @@ from suite.callers import CALLERS
 from suite.callers.caller import Caller
 from suite.lanes import ONE_OF_EACH, Lane
 from suite.playing import PATIENCE
-from suite.simulated import SimulatedVendors
 
 from allweather.contracts.answers import Answer
 from allweather.contracts.failures import FailureKind
@@ -25,6 +24,7 @@ from allweather.provider_worker.adapters.http import Incoming, TransportFailed
 from allweather.provider_worker.asking import Asked, ask
 from allweather.provider_worker.call import Call, Notes, VendorCall
 from allweather.provider_worker.wire import Failed, Failure, HttpRequest
+from allweather.vendorsim.direct import Direct
 from allweather.vendorsim.wire import FrameKind, Stream
 
 SCRIPTS: Final = (words.PLAIN[3], doing.TOOLS[1], doing.PARALLEL[0], doing.THINKING[4], words.TRUNCATION[0])
@@ -61,7 +61,8 @@ class Spoken:
 
     def broken_off(self, sent: int) -> list[bytes]:
         """What the vendor says instead of the rest."""
-        return SimulatedVendors().broken_off(signed(self.lane, self.asked), sent)
+        request = signed(self.lane, self.asked)
+        return Direct().broken_off(request.url, request.headers, request.body, sent)
 
 
 STREAMED: Final = {"stream": True, "include_usage": True}
@@ -79,7 +80,8 @@ def spoken(lane: Lane, caller: Caller, number: int) -> Spoken:
     asking = msgspec.structs.replace(script.asking, stream=True)
     body = json.dumps(caller.body(asking, script.steps[:1])).encode()
     asked = ask(lane.translator, lane.target, caller.dialect, body, **STREAMED)
-    answer = SimulatedVendors().answer(signed(lane, asked))
+    request = signed(lane, asked)
+    answer = Direct().answer(request.url, request.headers, request.body)
     assert isinstance(answer, Stream)
     frames = list(answer.frames)
     last = max(place for place, frame in enumerate(frames) if frame.kind is FrameKind.FINISH)
