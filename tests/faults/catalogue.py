@@ -3,11 +3,12 @@
 from typing import Final
 
 from lab.scenario import Scenario
-from scenarios import broker, deploys, kills, limits, network, outage, pauses, points, soak, stores, vendors
+from scenarios import batches, broker, deploys, kills, limits, network, outage, pauses, points, soak, stores, vendors
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
     *kills.SCENARIOS,
     *points.SCENARIOS,
+    *batches.SCENARIOS,
     *pauses.SCENARIOS,
     *stores.SCENARIOS,
     *deploys.SCENARIOS,

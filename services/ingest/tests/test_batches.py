@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from allweather.contracts import headers
+from allweather.failpoints import FailpointReached, Failpoints
 from allweather.ingest.app import MIGRATIONS
 from allweather.ingest.batches.batch import MOST_OPEN, share
 from allweather.ingest.batches.feeder import Feeder, feed_batches
@@ -311,6 +312,40 @@ async def test_another_feeder_goes_on_and_no_line_becomes_two_requests(site: Sit
     await cancel(second)
 
     assert (batch.status, batch.request_counts.completed) == ("completed", 300)
+
+
+@pytest.mark.parametrize(
+    ("step", "turn"),
+    [
+        ("batch.after-validation", 1),
+        *(("batch.after-line", turn) for turn in (1, 130, 250)),
+        *(("batch.after-lines", turn) for turn in (1, 2)),
+        *(("batch.after-progress", turn) for turn in (1, 2)),
+        ("batch.before-files", 1),
+        ("batch.after-output", 1),
+        ("batch.before-end", 1),
+    ],
+)
+async def test_a_feeder_may_die_at_any_step(site: Site, client: openai.AsyncOpenAI, step: str, turn: int):
+    """Another one goes on from there: no line is lost, none has two results, and none is two requests."""
+    name = await created(client, [line(f"n{n}", "fail" if n == 7 else str(n)) for n in range(250)])
+    deadly = replace(site.feeding.acceptance, failpoints=Failpoints.parse(f"{step}=raise@{turn}"))
+    taken = await site.feeding.library.take("dying")
+    assert taken is not None
+    with pytest.raises(FailpointReached):
+        await Feeder(replace(site.feeding, holder="dying", acceptance=deadly), taken).run()
+    await site.feeding.library.give_back("dying")
+
+    feeding = asyncio.create_task(feed_batches(site.feeding, every=0.05))
+    batch = await ended(client, name)
+    await cancel(feeding)
+
+    assert batch.request_counts.to_dict() == {"total": 250, "completed": 249, "failed": 1}
+    output = read((await client.files.content(batch.output_file_id)).text)
+    errors = read((await client.files.content(batch.error_file_id)).text)
+    assert sorted(each["custom_id"] for each in output) == sorted(f"n{n}" for n in range(250) if n != 7)
+    assert [each["custom_id"] for each in errors] == ["n7"]
+    assert len({each.request_id for each in site.seen}) == 250
 
 
 async def test_only_so_many_lines_of_a_tenant_are_under_way(site: Site, client: openai.AsyncOpenAI):

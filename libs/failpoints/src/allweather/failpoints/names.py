@@ -33,6 +33,13 @@ Point = Literal[
     "policy.before-publish",  # the verdicts are decided, none is sent
     "policy.after-publish",  # the verdicts are acknowledged, the offsets are not committed
     "ingest.after-publish",  # the request is acknowledged, the client has not been told
+    "batch.after-validation",  # the batch is in progress, none of its lines is published
+    "batch.after-line",  # one more line is acknowledged, those beside it may be or not
+    "batch.after-lines",  # a portion of lines is acknowledged, nobody has written down how far the batch is
+    "batch.after-progress",  # how far the batch is has been written down
+    "batch.before-files",  # every line is settled, no result is in a file
+    "batch.after-output",  # the file of the answers is kept, that of the errors is not
+    "batch.before-end",  # both files are kept, the batch has not ended
     "audit.before-commit",  # entries and frontier are written in an open transaction
     "audit.after-commit",  # entries and frontier are durable, their topic copy is not published
     "release.after-publish",  # the release is acknowledged, the parked row still exists

@@ -107,6 +107,7 @@ class Feeder:
         self._completed = self._failed = 0
         self._submitted = batch.submitted
         self._cancelled = False
+        self._reach = means.acceptance.failpoints.reach
 
     async def run(self) -> None:
         """Bring the batch to its end."""
@@ -118,6 +119,7 @@ class Feeder:
             moved = await self._settle() + await self._submit()
             if not await self._saved():
                 return
+            self._reach("batch.after-progress")
             pause = QUICK_S if moved else min(pause * 2, SLOW_S)
             await asyncio.sleep(pause)
         await self._finish()
@@ -146,6 +148,7 @@ class Feeder:
             return False
         begun = await self._means.library.advance(self._batch, "in_progress", total, now)
         self._batch = begun or self._batch
+        self._reach("batch.after-validation")
         return begun is not None
 
     async def _read_through(self) -> tuple[int, list[object]]:
@@ -210,6 +213,7 @@ class Feeder:
             if len(some) == room:
                 break
         await _together(map(self._publish, some))
+        self._reach("batch.after-lines")
         self._open |= {self._request(line.number): line.number for line in some}
         self._submitted += len(some)
         return len(some)
@@ -234,6 +238,7 @@ class Feeder:
         if submission.is_large:
             await acceptance.keep_body(line.body)
         await acceptance.publish(submission.message(acceptance.door, acceptance.secret))
+        self._reach("batch.after-line")
         REQUESTS_ACCEPTED.inc(Door("http", batch.tenant))
 
     async def _cancel_open(self) -> int:
@@ -260,6 +265,7 @@ class Feeder:
 
     async def _finish(self) -> None:
         """Write the files, and that the batch has ended. Done twice, it is the same twice."""
+        self._reach("batch.before-files")
         output, errors = Writing(self._means.payloads), Writing(self._means.payloads)
         results: dict[str, int] = {}
         some: list[Line] = []
@@ -270,7 +276,11 @@ class Feeder:
                 some.clear()
                 if not await self._saved():
                     return
-        await self._end(await self._file(output, "output"), await self._file(errors, "error"), results)
+        answers = await self._file(output, "output")
+        self._reach("batch.after-output")
+        faults = await self._file(errors, "error")
+        self._reach("batch.before-end")
+        await self._end(answers, faults, results)
 
     async def _write(self, some: list[Line], output: Writing, errors: Writing, results: dict[str, int]) -> None:
         found = await self._means.outcomes.outcomes([self._request(line.number) for line in some])
