@@ -38,7 +38,7 @@ def _check_message(message: Message, index: int) -> None:
         raise unsupported(f"messages[{index}].role", message.role, ROLES)
     if isinstance(message.content, list):
         for place, part in enumerate(message.content):
-            _check_part(part, f"messages[{index}].content[{place}]")
+            _check_part(part, index, place)
     elif message.content is None and not _may_be_silent(message):
         raise missing(f"messages[{index}].content")
     if message.role == "tool" and not message.tool_call_id:
@@ -53,16 +53,21 @@ def _may_be_silent(message: Message) -> bool:
     return message.role == "assistant" and bool(said)
 
 
-def _check_part(part: Part, at: str) -> None:
+def _check_part(part: Part, index: int, place: int) -> None:
+    """Where it stands is only written when something is wrong."""
     if part.type not in PARTS:
-        raise unsupported(f"{at}.type", part.type, PARTS)
+        raise unsupported(_field(index, place, "type"), part.type, PARTS)
     if getattr(part, part.type) is None:
-        raise missing(f"{at}.{part.type}")
+        raise missing(_field(index, place, part.type))
     if part.image_url is not None and not part.image_url.url.startswith(IMAGE_SCHEMES):
-        param = f"{at}.image_url.url"
+        param = _field(index, place, "image_url.url")
         raise Invalid("invalid_image_url", f"'{param}' starts with one of {', '.join(IMAGE_SCHEMES)}.", param)
     if part.file is not None and part.file.file_data is None and part.file.file_id is None:
-        raise missing(f"{at}.file.file_data")
+        raise missing(_field(index, place, "file.file_data"))
+
+
+def _field(index: int, place: int, name: str) -> str:
+    return f"messages[{index}].content[{place}].{name}"
 
 
 def _check_numbers(chat: Body) -> None:

@@ -75,7 +75,7 @@ def _others(chat: shape.Body) -> Iterator[str]:
             yield f"messages[{index}]"
         if message.name and message.role != "tool":
             yield f"messages[{index}].name"
-        if any(call.function is None for call in message.tool_calls or ()):
+        if message.tool_calls and any(call.function is None for call in message.tool_calls):
             yield f"messages[{index}].tool_calls"
         if isinstance(message.content, list):
             yield from (f"messages[{index}].content" for part in message.content if _is_other(part))
