@@ -5,7 +5,7 @@ import functools
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -17,6 +17,7 @@ from suite.callers import CALLERS
 from suite.callers.caller import Caller
 from suite.lanes import ONE_OF_EACH, Lane
 from suite.playing import PATIENCE
+from suite.script import Script
 
 from allweather.contracts.answers import Answer
 from allweather.contracts.failures import FailureKind
@@ -73,10 +74,8 @@ def signed(lane: Lane, asked: Asked) -> HttpRequest:
     return HttpRequest(asked.request.url, asked.request.body, headers)
 
 
-@functools.cache
-def spoken(lane: Lane, caller: Caller, number: int) -> Spoken:
+def spoken(lane: Lane, caller: Caller, script: Script) -> Spoken:
     """The first answer of a script."""
-    script = SCRIPTS[number]
     asking = msgspec.structs.replace(script.asking, stream=True)
     body = json.dumps(caller.body(asking, script.steps[:1])).encode()
     asked = ask(lane.translator, lane.target, caller.dialect, body, **STREAMED)
@@ -88,8 +87,13 @@ def spoken(lane: Lane, caller: Caller, number: int) -> Spoken:
     return Spoken(lane, caller, body, tuple(frame.data for frame in frames), last)
 
 
+@functools.cache
+def one_of(lane: Lane, caller: Caller, number: int) -> Spoken:
+    return spoken(lane, caller, SCRIPTS[number])
+
+
 STREAMS: Final = st.builds(
-    spoken, st.sampled_from(ONE_OF_EACH), st.sampled_from(CALLERS), st.sampled_from(range(len(SCRIPTS)))
+    one_of, st.sampled_from(ONE_OF_EACH), st.sampled_from(CALLERS), st.sampled_from(range(len(SCRIPTS)))
 )
 CUTS: Final = st.lists(st.floats(0, 1), max_size=8)
 
@@ -135,7 +139,7 @@ def heard(stream: Spoken, wire: Wire) -> Heard:
         shown.append(payload)
 
     asked = stream.asked
-    call = Call(asked.request, asked.format, asked.passing, show)
+    call = Call(asked.request, asked.format, asked.passing, asked.choices, show)
     try:
         answered = asyncio.run(VendorCall(wire, lambda: 0).answer(call, PATIENCE, Notes()))
         return Heard(answered.answer, tuple(shown))
@@ -220,3 +224,17 @@ def test_signs_of_life_and_unknown_events_change_nothing(
 
     assert found.outcome == stream.whole.outcome
     assert tuple(payload for payload in found.shown if "novel" not in payload) == stream.whole.shown
+
+
+def test_the_end_of_one_of_two_answers_is_not_the_end() -> None:
+    """Some servers send them one after the other."""
+    two = next(each for each in words.PLAIN if each.asking.choices == 2)
+    lane = next(lane for lane in ONE_OF_EACH if lane.vendor == "openai")
+    stream = spoken(lane, CALLERS[0], two)
+    first, second = (tuple(f for f in stream.frames if b'"choices":[{"index":%d' % n in f) for n in range(2))
+    rest = tuple(frame for frame in stream.frames if frame not in first + second)
+    in_turns = replace(stream, frames=first + second + rest)
+
+    assert_none(heard(in_turns, Wire(first)), in_turns)
+    assert_none(heard(in_turns, Wire(first + second[:-1], breaks=True)), in_turns)
+    assert_whole(heard(in_turns, Wire(first + second)), in_turns)

@@ -65,7 +65,7 @@ async def _exchange(vendors: SimulatedVendors, lane: Lane, caller: Caller, body:
     def show(payload: str, _has_content: bool) -> None:
         shown.append(payload)
 
-    call = Call(signed, asked.format, asked.passing, show if stream else None)
+    call = Call(signed, asked.format, asked.passing, asked.choices, show if stream else None)
     answered = await VendorCall(vendors, lambda: 1_795_000_000_000).answer(call, PATIENCE, Notes())
     reply = json.loads(answered.rendered)
     return Exchange(body, asked.request, answered.answer, reply, tuple(shown))

@@ -50,6 +50,7 @@ PLAIN: Final = (
     script("a warm temperature", ask("Say yes. [[say Yes!]]", says("Yes!")), temperature=1.5),
     script("few tokens to choose from", ask("Say no. [[say No.]]", says("No.")), top_k=20),
     script("a seed and a user", ask("Say no. [[say No!]]", says("No!")), seed=7, user="customer-17"),
+    script("two answers", ask("Say yes. [[say Yes, I do.]]", says("Yes, I do."), says("Yes, I do.")), choices=2),
     script(
         "a form without a schema",
         ask(

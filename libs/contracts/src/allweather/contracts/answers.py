@@ -129,9 +129,10 @@ class Unfinished(Exception):
 
 
 class Assembly:
-    """Puts the events of one stream together."""
+    """Puts the events of one stream together, in which so many choices were asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, choices: int = 1) -> None:
+        self._wanted = choices
         self._id, self._model, self._created = "", "", 0
         self._usage: Usage | None = None
         self._choices: dict[int, _Growing] = {}
@@ -139,7 +140,12 @@ class Assembly:
     @property
     def finished(self) -> bool:
         """Whether every choice seen has its finish reason; then only counts and a terminator can be missing."""
-        return bool(self._choices) and all(choice.finish for choice in self._choices.values())
+        found = self._choices.values()
+        return len(found) >= self._wanted and all(choice.finish for choice in found)
+
+    def close(self) -> None:
+        """Nothing more will come: the choices that there are, at least one, are all."""
+        self._wanted = 1
 
     def add(self, event: Event) -> None:
         """Take in the next event."""

@@ -8,6 +8,7 @@ from allweather.contracts.embedding import EmbeddingRequest
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.slip import Dialect
 from allweather.dialects.invalid import Invalid
+from allweather.dialects.lenient import count, parse_object
 from allweather.dialects.openai_embeddings import reading as openai_embeddings
 from allweather.dialects.registry import DIALECTS
 from allweather.provider_worker import responses_wire
@@ -24,6 +25,8 @@ class Asked:
     request: HttpRequest
     format: Format
     passing: Passing
+    choices: int = 1
+    """How many answers are asked for: a stream may bring them one after the other."""
 
 
 def ask(
@@ -34,17 +37,20 @@ def ask(
     if native is not None:
         origin = responses_wire.origin(target) if dialect is Dialect.OPENAI_RESPONSES else None
         passing = Forwarded(dialect, body, include_usage=include_usage, origin=origin)
-        return Asked(native.forward(body, target, stream=stream), native, passing)
-    request = _translated(translator, target, dialect, body, stream=stream)
-    return Asked(request, translator, Translated(dialect, body, include_usage=include_usage))
-
-
-def _translated(translator: Translator, target: Target, dialect: Dialect, body: bytes, *, stream: bool) -> HttpRequest:
+        return Asked(native.forward(body, target, stream=stream), native, passing, _choices(dialect, body))
     conversation = _read(DIALECTS[dialect].read, body)
     lacking = translator.unsupported(conversation, target.deployment)
     if lacking is not None:
         raise _unsupported(lacking, target)
-    return translator.request(conversation, target, stream=stream)
+    request = translator.request(conversation, target, stream=stream)
+    return Asked(request, translator, Translated(dialect, body, include_usage=include_usage), conversation.choices)
+
+
+def _choices(dialect: Dialect, body: bytes) -> int:
+    """How many answers a body that is passed on asks for. Only one dialect can ask for more than one."""
+    if dialect is not Dialect.OPENAI_CHAT or b'"n"' not in body:
+        return 1
+    return max(1, count(parse_object(body) or {}, "n"))
 
 
 @dataclass(frozen=True, slots=True)

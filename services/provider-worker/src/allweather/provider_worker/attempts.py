@@ -141,7 +141,7 @@ class Attempts:
         stream = _wants_stream(attempt.work) and Capability.STREAMING in target.deployment.capabilities
         show = None if attempt.deltas is None else attempt.deltas.add
         asked = ask(self._translator, target, slip.dialect, body, stream=stream, include_usage=slip.include_usage)
-        return Call(self._signed(attempt, asked.request, secret), asked.format, asked.passing, show)
+        return Call(self._signed(attempt, asked.request, secret), asked.format, asked.passing, asked.choices, show)
 
     def _signed(self, attempt: Attempt, request: HttpRequest, secret: str) -> HttpRequest:
         """The request with the credential, and the id under which both sides can find the call."""

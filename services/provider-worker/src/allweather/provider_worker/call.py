@@ -70,6 +70,8 @@ class Call:
     request: HttpRequest
     format: Format
     passing: Passing
+    choices: int = 1
+    """How many answers are asked for."""
     show: Show | None = None
     """Takes the pieces of a stream as they come; None when the caller waits for the whole."""
 
@@ -154,7 +156,7 @@ class _Reading:
     def __init__(self, reader: StreamReader, call: Call, timer: "_Timer", notes: Notes) -> None:
         self._reader, self._passing, self._show = reader, call.passing, call.show
         self._timer, self._notes = timer, notes
-        self.parser, self.assembly = EventParser(), Assembly()
+        self.parser, self.assembly = EventParser(), Assembly(call.choices)
 
     def answer(self) -> Answer:
         """The answer that was read. Raises `Failed` when it has no finish reason."""
@@ -194,6 +196,8 @@ class _Reading:
                 self._note_content()
             for each in said:
                 self.assembly.add(each)
+            if self._reader.ended:
+                self.assembly.close()
             if not self._reader.aside:
                 for payload in self._passing.pieces(event, said):
                     if self._show is not None:
