@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,7 +54,7 @@ def measure() -> Costs:
     return Costs(
         requests={pair.name: _best(pair.ask) for pair in pairs},
         chunks={pair.name: _best(each.play) / each.count for pair in pairs for each in [_Played(pair)]},
-        read={dialect: _best(lambda dialect=dialect: asked.read(dialect, _body(dialect))) for dialect in DIALECTS},
+        read={dialect: _best(partial(asked.read, dialect, _body(dialect))) for dialect in DIALECTS},
     )
 
 

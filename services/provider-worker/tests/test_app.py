@@ -41,6 +41,8 @@ def config_dir(tmp_path: Path, vendor: str) -> Path:
     for each in catalogue["deployments"]:
         each["vendor"] = vendor if each["vendor"] == "openai" else each["vendor"]
     (tmp_path / "catalogue.yaml").write_text(yaml.safe_dump(catalogue))
+    prices = (CONFIG / "prices.yaml").read_text()
+    (tmp_path / "prices.yaml").write_text(prices.replace("\n  openai/", f"\n  {vendor}/"))
     for name in ("routes.yaml", "tenants.yaml"):
         (tmp_path / name).write_text((CONFIG / name).read_text())
     return tmp_path

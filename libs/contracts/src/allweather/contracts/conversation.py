@@ -27,7 +27,7 @@ class Origin(msgspec.Struct, frozen=True):
     api: str
     """A `Dialect`, or `GEMINI`."""
     family: str = ""
-    """Empty when the API does not care."""
+    """The models, or the host, that can read it; empty when the API does not care."""
 
     def fits(self, other: "Origin") -> bool:
         """Whether a value from there may be sent here."""
