@@ -12,7 +12,9 @@ from allweather.local.system import services
 ROOT = Path(__file__).parents[2]
 SERVERS = {"kafka", "postgres", "valkey"}
 ONE_SHOT = {"setup"}
-SERVICES = services(config.load(ROOT / "config"))
+CONFIGURATION = config.load(ROOT / "config")
+SERVICES = services(CONFIGURATION, [vendor.id for vendor in CONFIGURATION.vendors])
+STARTED = {service.name for service in services(CONFIGURATION)}
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +26,12 @@ def test_the_containers_are_the_native_processes(compose: dict[str, Any]) -> Non
     native = {"vendorsim", *(service.name for service in SERVICES)}
 
     assert set(compose["services"]) - SERVERS - ONE_SHOT == native
+
+
+def test_a_profile_is_what_starts_a_worker_to_which_nothing_is_routed(compose: dict[str, Any]) -> None:
+    profiles = {service.name: compose["services"][service.name].get("profiles", []) for service in SERVICES}
+
+    assert profiles == {s.name: [] if s.name in STARTED else [s.vendor] for s in SERVICES}
 
 
 def test_every_image_of_ours_is_built_from_a_folder_that_exists(compose: dict[str, Any]) -> None:

@@ -39,11 +39,12 @@ def by_name(programs: list[Program]) -> dict[str, Program]:
     return {program.name: program for program in programs}
 
 
-def test_every_service_and_every_vendor_is_a_process_of_its_own(credentials: Credentials) -> None:
+def test_every_service_and_every_vendor_that_is_routed_to_is_a_process_of_its_own(credentials: Credentials) -> None:
     names = set(by_name(plan().services(credentials)))
 
     assert {"ingest", "policy", "router", "audit-sink"} <= names
-    vendors = {vendor.id for vendor in config.load(REPOSITORY / "config").vendors}
+    shipped = config.load(REPOSITORY / "config")
+    vendors = {shipped.deployment(c).vendor for route in shipped.routes for c in route.candidates}
     assert {f"provider-worker.{vendor}" for vendor in vendors} == names - {"ingest", "policy", "router", "audit-sink"}
 
 
@@ -84,8 +85,21 @@ def test_a_worker_calls_the_simulators_unless_its_vendor_has_a_key_or_an_address
 
     workers = by_name(plan().services(credentials))
 
-    simulated = {v for v in SIMULATED if "ALLWEATHER_VENDOR_BASE_URL" in workers[f"provider-worker.{v}"].environment}
-    assert simulated == set(SIMULATED) - {vendor}
+    simulated = {name for name, worker in workers.items() if "ALLWEATHER_VENDOR_BASE_URL" in worker.environment}
+    assert simulated == {name for name in workers if name.startswith("provider-worker.")} - {
+        f"provider-worker.{vendor}"
+    }
+
+
+def test_a_vendor_to_which_nothing_is_routed_has_a_worker_once_it_has_a_key(
+    credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = by_name(plan().services(credentials))
+    monkeypatch.setenv("MISTRAL_API_KEY", "real")
+    after = by_name(plan().services(credentials))
+
+    assert set(after) - set(before) == {"provider-worker.mistral"}
+    assert "ALLWEATHER_VENDOR_BASE_URL" not in after["provider-worker.mistral"].environment
 
 
 def test_another_address_of_a_vendor_alone_does_not_leave_the_simulators(
@@ -115,10 +129,11 @@ async def test_every_worker_is_sent_to_the_port_of_its_own_vendor(credentials: C
         async with httpx.AsyncClient() as client:
             health = (await client.get(f"{whole.end_points.simulators}/readyz")).json()
 
-    workers = by_name(whole.services(credentials))
-    assert {vendor: f"http://127.0.0.1:{port}" for vendor, port in health["ports"].items()} == {
-        vendor: workers[f"provider-worker.{vendor}"].environment["ALLWEATHER_VENDOR_BASE_URL"] for vendor in SIMULATED
-    }
+    sent = {name: worker.environment for name, worker in by_name(whole.services(credentials)).items()}
+    told = {name: given["ALLWEATHER_VENDOR_BASE_URL"] for name, given in sent.items() if "VENDOR" in given}
+    open_ports = {f"provider-worker.{vendor}": f"http://127.0.0.1:{port}" for vendor, port in health["ports"].items()}
+    assert tuple(health["ports"]) == SIMULATED
+    assert told == {name: open_ports[name] for name in told}
 
 
 def test_options_add_variables_to_the_services(credentials: Credentials) -> None:

@@ -1,22 +1,20 @@
 """A tool is called and its result told, over HTTP, at every vendor, by callers of every dialect, plain and streamed."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from allweather.contracts import config
 from allweather.contracts.records import Delta
 from allweather.contracts.slip import Dialect
 from allweather.dialects.registry import DIALECTS
 from allweather.provider_worker.testing import Bench, dispatch_record, loop_body
 
-DEPLOYMENTS = {
-    "anthropic": "anthropic/claude-haiku-4-5",
-    "openai": "openai/gpt-5.2",
-    "azure-openai": "azure-openai/gpt-5.2/eastus2",
-    "vertex": "vertex/gemini-3.5-flash",
-    "open-source": "open-source/gpt-oss-120b",
-}
+CONFIG = Path(__file__).parents[3] / "config"
+DEPLOYMENTS = {d.vendor: d.id for d in reversed(config.load(CONFIG).deployments) if not d.embeds}
+"""The first one of each vendor."""
 
 
 def call_in(dialect: Dialect, reply: dict[str, Any]) -> tuple[str, str, Any]:

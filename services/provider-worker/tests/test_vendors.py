@@ -23,18 +23,14 @@ from allweather.dialects.invalid import Invalid
 from allweather.dialects.registry import DIALECTS
 from allweather.provider_worker.parameters import declared
 from allweather.provider_worker.reading import cut_off
+from allweather.provider_worker.settings import resolve
 from allweather.provider_worker.sse import EventParser
 from allweather.provider_worker.vendors import VENDORS
 from allweather.provider_worker.wire import Failed, Failure, Format, HttpRequest, HttpResponse, Target, Translator
 
 RECORDINGS = Path(__file__).parent / "recordings"
-ENDPOINTS = {
-    "anthropic": "https://api.anthropic.com",
-    "azure_openai": "https://care.openai.azure.com/",
-    "open_source": "http://vllm.internal:8000/v1",
-    "openai": "https://api.openai.com",
-    "vertex": "https://aiplatform.googleapis.com",
-}
+ENDPOINTS = {"azure_openai": "https://care.openai.azure.com/", "open_source": "http://vllm.internal:8000/v1"}
+"""Of vendors whose address is the operator's own; that of all others is in the catalogue."""
 NOW_MS = 1_795_000_001_000
 Recording = dict[str, Any]
 
@@ -70,7 +66,7 @@ def target(configuration: Configuration, wanted: str) -> Target:
     """The deployment of that id, or the first one of that vendor, as the catalogue has it."""
     apis = {d.id: configuration.vendor(d.vendor).api for d in configuration.deployments}
     deployment = next(d for d in configuration.deployments if wanted in (d.id, apis[d.id]))
-    return Target(deployment, ENDPOINTS[apis[deployment.id]], "care")
+    return Target(deployment, ENDPOINTS.get(apis[deployment.id]) or resolve(deployment.endpoint, {}), "care")
 
 
 def body_of(response: Recording) -> bytes:

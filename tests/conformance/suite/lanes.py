@@ -51,7 +51,7 @@ def _lanes() -> tuple[Lane, ...]:
     return tuple(
         Lane(d, VENDORS[CONFIGURATION.vendor(d.vendor).api])
         for d in CONFIGURATION.deployments
-        if first[d.vendor, d.model] is d
+        if first[d.vendor, d.model] is d and not d.embeds
     )
 
 

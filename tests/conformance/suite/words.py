@@ -8,7 +8,10 @@ from typing import Final
 from allweather.contracts.conversation import Document, Image, JsonFormat, Text, Thinking
 from suite.script import Script, ask, cut, declines, says, script
 
-NEVER_FLAGS: Final = {"open-source": "open models decline in words: nothing but the words tells it from an answer"}
+NEVER_FLAGS: Final = {
+    "open-source": "open models decline in words: nothing but the words tells it from an answer",
+    "mistral": "as open models do",
+}
 THOUGHT_IT_ALL_AWAY: Final = {"vertex": "it thinks unasked, and its thoughts are within the limit"}
 
 

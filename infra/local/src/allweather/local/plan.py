@@ -124,6 +124,7 @@ class Plan:
         return self._system(credentials).variables()
 
     def _system(self, credentials: Credentials) -> System:
+        real = self._real_vendors()
         return System(
             end_points=self.end_points,
             ports=self.ports,
@@ -132,8 +133,8 @@ class Plan:
             config_dir=self.settings.config_dir,
             payload_dir=self.state.root / "payloads",
             folder=self.state.root,
-            services=services(self.configuration),
-            real_vendors=self._real_vendors(),
+            services=services(self.configuration, real),
+            real_vendors=real,
         )
 
     def _real_vendors(self) -> frozenset[str]:

@@ -22,8 +22,8 @@ _OFFSETS = {
     "valkey": 40,
     "vendorsim": 50,
 }
-# End points that take the ports behind theirs as well: the simulators have one more for each vendor.
-_WIDTHS = {"vendorsim": 6}
+# End points that take the ports behind theirs as well: the simulators have one more for each vendor, and room for more.
+_WIDTHS = {"vendorsim": 16}
 _PROBES = 100
 _SLOT = 50
 

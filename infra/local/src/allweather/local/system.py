@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from allweather.local.credentials import Credentials
 from allweather.local.ports import Ports
 
 # The vendors that are simulated, in the order of their own ports, which follow the common one.
-SIMULATED = ("anthropic", "openai", "azure-openai", "vertex", "open-source")
+SIMULATED = ("anthropic", "openai", "azure-openai", "vertex", "open-source", "mistral")
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,15 @@ class Service:
     listens_on: str | None = None
 
 
-def services(configuration: Configuration) -> tuple[Service, ...]:
-    """Every process of ours: one worker for each vendor of the catalogue."""
+def services(configuration: Configuration, real: Collection[str] = ()) -> tuple[Service, ...]:
+    """Every process of ours: one worker for each vendor that a route names, or that is `real`."""
+    used = {*real, *(configuration.deployment(c).vendor for route in configuration.routes for c in route.candidates)}
+    vendors = [vendor.id for vendor in configuration.vendors if vendor.id in used]
     return (
         Service("ingest", "allweather.ingest", listens_on="http"),
         Service("policy", "allweather.policy"),
         Service("router", "allweather.router"),
-        *(Service(f"provider-worker.{v.id}", "allweather.provider_worker", vendor=v.id) for v in configuration.vendors),
+        *(Service(f"provider-worker.{v}", "allweather.provider_worker", vendor=v) for v in vendors),
         Service("audit-sink", "allweather.audit_sink"),
     )
 

@@ -32,6 +32,8 @@ _GPT_MINI = Model("gpt-5-mini-2025-08-07", 272_000, 128_000, ("minimal", "low", 
 _GPT_CLASSIC = Model("gpt-4.1-2025-04-14", 1_047_576, 32_768)
 _GEMINI_FLASH = Model("gemini-3.5-flash", 1_048_576, 65_535)
 _GEMINI_PRO = Model("gemini-3.1-pro-preview", 1_048_576, 65_536)
+_MISTRAL_MEDIUM = Model("mistral-medium-3-5", 262_144, 262_144, ("none", "high"))
+_MISTRAL_SMALL = Model("mistral-small-latest", 262_144, 262_144, ("none", "high"))
 _GPT_OSS = Model("openai/gpt-oss-120b", 131_072, 65_536, ("low", "medium", "high"), "none")
 
 ANTHROPIC: Mapping[str, Model] = {
@@ -50,6 +52,7 @@ OPENAI: Mapping[str, Model] = {
 }
 AZURE_DEPLOYMENTS: Mapping[str, Model] = {"gpt-5-2": _GPT, "gpt-5-mini": _GPT_MINI, "gpt-4-1": _GPT_CLASSIC}
 VERTEX: Mapping[str, Model] = {model.id: model for model in (_GEMINI_FLASH, _GEMINI_PRO)}
+MISTRAL: Mapping[str, Model] = {model.id: model for model in (_MISTRAL_MEDIUM, _MISTRAL_SMALL)}
 OPENSOURCE: Mapping[str, Model] = {_GPT_OSS.id: _GPT_OSS}
 
 OPENAI_EMBEDDERS: Mapping[str, Embedder] = {

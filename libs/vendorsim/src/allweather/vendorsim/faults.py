@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from allweather.vendorsim.wire import Failure, Operation, Target
 
-VendorName = Literal["anthropic", "openai", "azure-openai", "vertex", "open-source"]
+VendorName = Literal["anthropic", "openai", "azure-openai", "vertex", "open-source", "mistral"]
 Seconds = Annotated[float, Meta(ge=0)]
 HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]+\Z")]
 HeaderValue = Annotated[str, Meta(pattern=r"^[ -~]*\Z")]

@@ -15,6 +15,7 @@ _TYPICAL: Mapping[VendorName, tuple[Spread, float]] = {
     "azure-openai": (Spread(450, 2000), 8.0),
     "vertex": (Spread(550, 2400), 6.0),
     "open-source": (Spread(120, 600), 5.0),
+    "mistral": (Spread(400, 1800), 7.0),
 }
 
 
@@ -29,7 +30,7 @@ class Settings(BaseSettings):
     )
     port_per_vendor: bool = Field(
         default=False,
-        description="also give each vendor a port of its own (the next five ports), whose listener is really closed "
+        description="also give each vendor a port of its own (the ports after it), whose listener is really closed "
         "while a fault refuses the whole vendor",
     )
     call_log: Path | None = Field(default=None, description="append every call to this file (JSON lines)")

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any, Final
 
+import msgspec
+
 from allweather.contracts.answers import (
     Begun,
     CallArguments,
@@ -147,4 +149,5 @@ def _listed(said: Json, index: int) -> Iterator[Event]:
 
 
 def _arguments(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    """The arguments as text; some servers write the object itself."""
+    return msgspec.json.encode(value).decode() if isinstance(value, dict) else value if isinstance(value, str) else ""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from allweather.provider_worker.vendors.anthropic import Anthropic
 from allweather.provider_worker.vendors.azure_openai import AzureOpenAi
+from allweather.provider_worker.vendors.mistral import Mistral
 from allweather.provider_worker.vendors.open_source import OpenSource
 from allweather.provider_worker.vendors.openai import OpenAi
 from allweather.provider_worker.vendors.vertex import Vertex
@@ -12,6 +13,7 @@ from allweather.provider_worker.wire import Translator
 VENDORS: Mapping[str, Translator] = {
     "anthropic": Anthropic(),
     "azure_openai": AzureOpenAi(),
+    "mistral": Mistral(),
     "open_source": OpenSource(),
     "openai": OpenAi(),
     "vertex": Vertex(),
