@@ -38,22 +38,26 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> LocalSettings:
 
 
 def _with_routes(folder: Path) -> Path:
-    """The configuration of the repository, and for each vendor a route of its own and one in which it is the first."""
+    """The configuration of the repository, and for each vendor a route of its own and one in which it is the first.
+
+    And one to its vectors; to another of its models where it makes none.
+    """
     shutil.copytree(CONFIG, folder)
     routes = yaml.safe_load((folder / "routes.yaml").read_text())
-    standing: dict[str, str] = {}
-    for each in config.load(CONFIG).deployments:
-        standing.setdefault(each.vendor, each.id)
+    deployments = config.load(CONFIG).deployments
+    standing = {each.vendor: each.id for each in reversed(deployments) if not each.embeds}
+    embedding = {each.vendor: each.id for each in reversed(deployments) if each.embeds}
     for vendor, deployment in standing.items():
         others = [each for each in standing.values() if each != deployment]
         routes["routes"] += [
             {"id": f"only-{vendor}", "candidates": [deployment]},
             {"id": f"first-{vendor}", "candidates": [deployment, *others]},
+            {"id": f"embeds-{vendor}", "candidates": [embedding.get(vendor, deployment)]},
         ]
     (folder / "routes.yaml").write_text(yaml.safe_dump(routes))
     rule = {
         "id": "vendors",
-        "when": 'tenant == "demo" && (route.startsWith("only-") || route.startsWith("first-"))',
+        "when": 'tenant == "demo" && route.matches("^(only|first|embeds)-")',
         "effect": "permit",
     }
     (folder / "policies" / "vendors.yaml").write_text(yaml.safe_dump({"rules": [rule]}))

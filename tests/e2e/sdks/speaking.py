@@ -57,7 +57,12 @@ class Vendor:
 
 def standing(name: str, configuration: Configuration) -> Vendor:
     """The vendor of that name."""
-    route = configuration.route(f"only-{name}")
+    return standing_at(f"only-{name}", name, configuration)
+
+
+def standing_at(route_id: str, name: str, configuration: Configuration) -> Vendor:
+    """The vendor of that name behind that route."""
+    route = configuration.route(route_id)
     assert route is not None, "the configuration of these tests has a route for each vendor"
     deployment = configuration.deployment(route.candidates[0])
     said = configuration.vendor(name).parameters or ()
