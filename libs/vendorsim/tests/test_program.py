@@ -9,15 +9,17 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import get_args
 
 import httpx
 import pytest
 
 from allweather.vendorsim.calls import read_log
 from allweather.vendorsim.client import Simulator
-from allweather.vendorsim.faults import Refuse
+from allweather.vendorsim.faults import Refuse, VendorName
 from allweather.vendorsim.server import Simulation
 from allweather.vendorsim.settings import Settings
+from allweather.vendorsim.vendors import NAMES
 
 CHAT = "/openai/v1/chat/completions"
 BODY = b'{"model":"gpt-5.2","messages":[{"role":"user","content":"Hello"}]}'
@@ -102,13 +104,8 @@ async def test_health_is_served(http: httpx.AsyncClient, path: str) -> None:
     response = await http.get(path)
 
     assert response.status_code == 200
-    assert response.json()["prefixes"] == {
-        "anthropic": "/anthropic",
-        "openai": "/openai",
-        "azure-openai": "/azure",
-        "vertex": "/vertex",
-        "open-source": "/opensource",
-    }
+    assert response.json()["prefixes"] == {name: f"/{prefix}" for name, prefix in NAMES.items()}
+    assert response.json()["prefixes"]["azure-openai"] == "/azure"
 
 
 async def test_unknown_path_is_404(http: httpx.AsyncClient) -> None:
@@ -172,4 +169,4 @@ async def test_latency_profile_is_read_from_a_file(tmp_path: Path) -> None:
 def test_typical_profile_names_every_vendor() -> None:
     vendors = {latency.vendor for latency in Settings(latency_profile="typical").latencies()}
 
-    assert vendors == {"anthropic", "openai", "azure-openai", "vertex", "open-source"}
+    assert vendors == set(NAMES) == set(get_args(VendorName))

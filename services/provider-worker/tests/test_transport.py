@@ -84,7 +84,7 @@ async def vendors() -> AsyncGenerator[AiohttpTransport]:
 def asked(port: int, path: str = "/", show: Show | None = None) -> Call:
     """A call of a server that speaks Chat Completions, for a caller who does."""
     passing = Forwarded(Dialect.OPENAI_CHAT, b"{}", include_usage=False)
-    return Call(HttpRequest(f"http://127.0.0.1:{port}{path}", b"{}"), VENDORS["openai"], passing, show)
+    return Call(HttpRequest(f"http://127.0.0.1:{port}{path}", b"{}"), VENDORS["openai"], passing, show=show)
 
 
 async def called(vendors: AiohttpTransport, port: int, path: str = "/") -> Answered[Answer] | Failure:
