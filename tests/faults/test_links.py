@@ -1,6 +1,8 @@
 """The proxy passes everything, until something is done to it."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
@@ -92,3 +94,28 @@ async def test_without_its_server_a_link_refuses(link: Link) -> None:
 
     with pytest.raises(ConnectionError):
         await said_back(link, b"closed")
+
+
+async def test_a_client_that_dies_is_gone_for_the_server_too() -> None:
+    ended = asyncio.Event()
+
+    async def waiting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.read()
+        ended.set()
+        writer.close()
+
+    ports = Ports(0)
+    target, front = ports.of("postgres"), ports.of("http")
+    async with (
+        await asyncio.start_server(waiting, "127.0.0.1", target),
+        linked("silent", front, target) as silent,
+        connected(silent) as (_, writer),
+    ):
+        writer.write(b"x")
+        await writer.drain()
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+        async with asyncio.timeout(10):
+            await ended.wait()

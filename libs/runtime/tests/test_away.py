@@ -256,6 +256,13 @@ async def test_a_connection_that_dies_under_the_work_has_the_work_run_again(post
     assert len(set(runs)) == 2
 
 
+async def test_the_server_asks_after_clients_that_are_silent(postgres_dsn: str) -> None:
+    async with open_postgres(SecretStr(postgres_dsn), name="x") as postgres:
+        asked_after_s = await postgres.run(lambda c: c.fetchval("SHOW tcp_keepalives_idle"))
+
+    assert asked_after_s == "5"
+
+
 async def test_a_statement_that_outlasts_its_limit_may_be_tried_again(postgres_dsn: str):
     class TryAgain(Exception):
         """What the consumer of this service understands."""

@@ -79,21 +79,21 @@ class Link:
         both = {writer, back}
         self._writers |= both
         try:
-            await asyncio.gather(self._pass(reader, back), self._pass(away, writer))
+            with suppress(OSError):  # a reset on one side is one on the other, too
+                await asyncio.gather(self._pass(reader, back), self._pass(away, writer))
         finally:
             self._writers -= both
             for each in both:
                 each.transport.abort()
 
     async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while piece := await source.read(_CHUNK):
-                if self.delay_s:
-                    await asyncio.sleep(self.delay_s)
-                await self._open.wait()
-                sink.write(piece)
-                await sink.drain()
-            sink.write_eof()
+        while piece := await source.read(_CHUNK):
+            if self.delay_s:
+                await asyncio.sleep(self.delay_s)
+            await self._open.wait()
+            sink.write(piece)
+            await sink.drain()
+        sink.write_eof()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

@@ -24,6 +24,9 @@ else:  # asyncpg's classes are generic for type checkers only
 log = logging.getLogger(__name__)
 
 CLOSE_LIMIT_S = 5.0
+_VANISHED = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "2"}
+"""A client whose machine is gone says no goodbye, and what it held would stay locked until its transaction times out:
+the server asks after 5 s of silence, and gives up 10 s later."""
 
 T = TypeVar("T")
 
@@ -126,6 +129,7 @@ async def open_postgres(
             "application_name": name,
             "statement_timeout": f"{statement_timeout_s * 1000:.0f}",
             "idle_in_transaction_session_timeout": "60000",
+            **_VANISHED,
         },
     )
     await pool
