@@ -44,6 +44,8 @@ BREAKS: list[Case] = [
     ("decisions", {"router/lifecycle.py": "import allweather.router.spy", "router/spy.py": "import asyncpg"}),
     ("decisions", {"policy/rules.py": "from allweather.telemetry import metrics"}),
     ("vendors", {"provider_worker/vendors/a.py": "from . import b", "provider_worker/vendors/b.py": "B = 1"}),
+    ("prices", {"router/spy.py": "from genai_prices import calc_price"}),
+    ("prices", {"prices/locking.py": "import genai_prices"}),
     ("metrics", {"router/spy.py": "from prometheus_client import Counter"}),
     ("metrics", {"runtime/spy.py": "import prometheus_client"}),
 ]
