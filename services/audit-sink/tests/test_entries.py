@@ -124,6 +124,7 @@ def test_an_outcome_is_told_from_the_reply_headers() -> None:
 
     assert said["ai-outcome"] == "answered"
     assert said["ai-cost-usd"] == "0.000179025"
+    assert said["ai-prices"] == "in 1.925, out 15.4, cached 0.1925 (catalogue)"
     assert headers.CORRELATION_ID not in said
 
 

@@ -46,6 +46,7 @@ def story_of_an_outage() -> list[dict[str, Any]]:
     said = {
         "ai-outcome": "answered", "ai-status": "200", "ai-model": "gpt-5.2", "ai-deployment": "openai/gpt-5.2",
         "ai-region": "eu", "ai-cost-usd": "0.000179025", "ai-attempts": "2",
+        "ai-prices": "in 1.75, out 14 (genai-prices 0.2.3, openai/gpt-5.2)",
     }  # fmt: skip
     return [
         entry(1, EventType.SUBMITTED, topics.requests("demo"), at=1_000),
@@ -97,7 +98,8 @@ def test_the_summary_names_outcome_model_place_time_and_cost() -> None:
         (8, ("attempt 2: openai/gpt-5.2 answered in 1200 ms, first content after 412 ms | "
             "served by gpt-5.2, finish reason stop | 21 tokens in, 9 out")),
         (9, ("outcome: answered (HTTP 200) | model gpt-5.2; deployment openai/gpt-5.2; processed in eu; "
-            "cost 0.000179025 USD; attempts 2 | reply on ai.internal.door.v1")),
+            "cost 0.000179025 USD; at USD per million tokens in 1.75, out 14 (genai-prices 0.2.3, openai/gpt-5.2); "
+            "attempts 2 | reply on ai.internal.door.v1")),
     ],
 )  # fmt: skip
 def test_each_step_says_what_happened_and_why(index: int, expected: str) -> None:
