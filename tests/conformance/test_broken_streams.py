@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from hypothesis import given, settings
@@ -66,7 +66,7 @@ class Spoken:
         return Direct().broken_off(request.url, request.headers, request.body, sent)
 
 
-STREAMED: Final = {"stream": True, "include_usage": True}
+STREAMED: Final[dict[str, Any]] = {"stream": True, "include_usage": True}
 
 
 def signed(lane: Lane, asked: Asked) -> HttpRequest:

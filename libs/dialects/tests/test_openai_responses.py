@@ -33,6 +33,14 @@ def body(**fields: Any) -> bytes:
     return json.dumps({"model": "triage", "input": "hello"} | fields).encode()
 
 
+def test_keeping_a_response_is_the_doors_business():
+    with pytest.raises(Invalid, match="POST /v1/responses") as refused:
+        read(b'{"model": "triage", "input": "Hi", "store": true}')
+
+    assert refused.value.param == "store"
+    assert read(b'{"model": "triage", "input": "Hi", "store": false}').turns
+
+
 def test_a_text_is_what_the_user_says():
     conversation = read(body(instructions="Sort."))
 

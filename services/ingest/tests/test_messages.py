@@ -83,6 +83,16 @@ async def test_the_sdk_gets_the_message_and_how_it_came_about(site: Site, claude
     assert site.seen[0].body == BODY
 
 
+async def test_its_version_and_betas_travel_with_a_request(site: Site, claude: anthropic.AsyncAnthropic):
+    site.script = answer
+    create: Any = claude.messages.create
+
+    await create(**BODY, extra_headers={"anthropic-version": "2023-06-01", "anthropic-beta": "a-2025,b-2026"})
+
+    assert site.seen[0].record.text(headers.API_VERSION) == "2023-06-01"
+    assert site.seen[0].record.text(headers.API_BETAS) == "a-2025,b-2026"
+
+
 async def test_the_sdk_reads_a_stream(site: Site, claude: anthropic.AsyncAnthropic):
     site.script = streaming
 

@@ -121,6 +121,30 @@ async def test_an_error_after_content_is_an_event_that_the_sdk_raises(site: Site
     assert raised.value.code == "stream_interrupted"
 
 
+async def test_a_stream_says_first_who_answers(site: Site, http: httpx.AsyncClient):
+    async def script(submitted: Submitted) -> None:
+        await submitted.deltas("call-1", FIRST, REST, END)
+        await submitted.reply(ai_call_id="call-1")
+
+    site.script = script
+    response = await http.post(CHAT, content=BODY)
+
+    assert response.headers["x-allweather-deployment"] == "openai/gpt"
+    assert (response.headers["x-allweather-model"], response.headers["x-allweather-region"]) == ("gpt-5.2", "us")
+    assert response.headers["x-request-id"].startswith("req_")
+
+
+async def test_a_stream_of_a_whole_answer_says_how_it_came_about(site: Site, http: httpx.AsyncClient):
+    async def script(submitted: Submitted) -> None:
+        await submitted.reply(ai_deployment="openai/gpt", ai_cost_usd="0.002")
+
+    site.script = script
+    response = await http.post(CHAT, content=BODY)
+
+    assert response.headers["x-allweather-deployment"] == "openai/gpt"
+    assert (response.headers["x-allweather-attempts"], response.headers["x-allweather-cost-usd"]) == ("1", "0.002")
+
+
 async def test_a_stream_that_is_held_too_long_begins_with_signs_of_life(open_site: OpenSite):
     async with open_site(patience=Patience(hold=0.1, keep_alive=0.1)) as site:
         go_on = asyncio.Event()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from allweather.contracts import config, headers, ids, records, topics
 from allweather.contracts.model import digest
-from allweather.contracts.slip import Dialect, Priority, Slip
+from allweather.contracts.slip import ApiHeaders, Dialect, Priority, Slip
 from allweather.messaging import Record
 from allweather.policy import files
 from allweather.policy.decision import Policy
@@ -188,6 +188,8 @@ STRUCTURED = {"content-type": "application/cloudevents+json; charset=UTF-8"}
         (BODY, {"ai-region": "eu, us; drop table"}, "invalid_header", "ai-region"),
         (BODY, {"ai-region": ",".join(f"r{n}" for n in range(17))}, "invalid_header", "ai-region"),
         (BODY, {"ai-data-class": "Top Secret"}, "invalid_header", "ai-data-class"),
+        (BODY, {"ai-api-version": "2023-06-01\r\nx-api-key: mine"}, "invalid_header", "ai-api-version"),
+        (BODY, {"ai-api-betas": "a" * 513}, "invalid_header", "ai-api-betas"),
         (BODY, {"ce_id": b"\xff\xfe"}, "invalid_header", "ce_id"),
         (BODY, {"idempotency-key": b"\xff"}, "invalid_header", "idempotency-key"),
         (BODY, {"reply-topic": "ai.public.replies.other.v1"}, "reply_topic_not_allowed", "reply-topic"),
@@ -433,6 +435,13 @@ async def test_a_capability_that_others_offer_names_them():
     assert slip.verdict.param == "parallel_tool_calls"
     assert slip.verdict.reason is not None
     assert "These could: anthropic/claude-haiku-4-5, " in slip.verdict.reason
+
+
+async def test_the_version_and_the_betas_of_the_callers_api_travel_along():
+    slip = await slip_of(record(ai_api_version="2026-10-21", ai_api_betas="a-2025-01-01,b_2"))
+
+    assert slip.api == ApiHeaders(version="2026-10-21", betas="a-2025-01-01,b_2")
+    assert (await slip_of(record())).api is None
 
 
 async def test_a_denied_request_travels_without_its_body():

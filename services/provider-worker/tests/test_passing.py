@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from allweather.contracts.answers import Answer, Choice, Event
 from allweather.contracts.config import Configuration, Deployment
 from allweather.contracts.conversation import Finish, Origin, Text
-from allweather.contracts.slip import Dialect, Usage
+from allweather.contracts.slip import ApiHeaders, Dialect, Usage
 from allweather.dialects.registry import DIALECTS
 from allweather.provider_worker import responses_wire
+from allweather.provider_worker.asking import ask
 from allweather.provider_worker.passing import Forwarded, Passing, Translated
 from allweather.provider_worker.vendors import VENDORS
 from allweather.provider_worker.wire import Format, ServerSentEvent, Target
@@ -53,6 +54,29 @@ def test_a_vendor_who_speaks_messages_is_passed_on_byte_for_byte() -> None:
     whole = json.loads(passing.whole(Answer("", "", ()), None))
     assert whole["content"] == [{"type": "text", "text": "It"}]
     assert whole["new"] is True
+
+
+@pytest.mark.parametrize(
+    ("api", "heard"),
+    [
+        (None, {"anthropic-version": "2023-06-01"}),
+        (ApiHeaders(version="2026-10-21"), {"anthropic-version": "2026-10-21"}),
+        (ApiHeaders(betas="context-1m-2025-08-07"), {"anthropic-beta": "context-1m-2025-08-07"}),
+    ],
+)
+def test_a_vendor_of_the_callers_api_hears_its_version_and_betas(
+    configuration: Configuration, api: ApiHeaders | None, heard: dict[str, str]
+) -> None:
+    body = b'{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}'
+    claude = Target(configuration.deployment("anthropic/claude-haiku-4-5"), "http://vendor")
+    gpt = Target(configuration.deployment("openai/gpt-5.2"), "http://vendor")
+    options: Any = {"stream": False, "include_usage": True, "api": api}
+
+    sent = ask(VENDORS["anthropic"], claude, Dialect.ANTHROPIC_MESSAGES, body, **options).request
+    elsewhere = ask(VENDORS["openai"], gpt, Dialect.ANTHROPIC_MESSAGES, body, **options).request
+
+    assert sent.headers == {"anthropic-version": "2023-06-01"} | heard
+    assert elsewhere.headers == {}
 
 
 @pytest.mark.parametrize("asked", [True, False])
@@ -123,7 +147,7 @@ VALUES = st.recursive(
 )
 CHANGED = {
     Dialect.OPENAI_CHAT: {"model", "stream", "stream_options", "max_tokens"},
-    Dialect.OPENAI_RESPONSES: {"model", "stream", "background", "background_options"},
+    Dialect.OPENAI_RESPONSES: {"model", "stream", "background", "background_options", "store"},
     Dialect.ANTHROPIC_MESSAGES: {"model", "stream"},
 }
 """Fields that are not the caller's own any more."""

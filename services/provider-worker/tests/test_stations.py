@@ -51,7 +51,7 @@ async def test_simulators_need_no_variables(configuration: Configuration, monkey
     found = stations(configuration, given)
 
     uksouth = found["azure-openai/gpt-5.2/uksouth"]
-    assert len(found) == 7
+    assert set(found) == {d.id for d in configuration.deployments if d.vendor == "azure-openai"}
     assert isinstance(uksouth, Equipped)
     assert uksouth.target.endpoint == "http://127.0.0.1:8900/azure/uksouth"
     assert await uksouth.credential.secret() == SIMULATED_KEY

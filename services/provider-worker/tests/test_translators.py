@@ -75,7 +75,6 @@ def test_the_later_version_of_messages_refuses_sampling(configuration: Configura
         ("openai/gpt-5.2", {"stops": ("END",)}, Parameter.STOP),
         ("openai/gpt-5.2", {"top_k": 5}, Parameter.TOP_K),
         ("vertex/gemini-3.5-flash", {"logprobs": 0}, Parameter.LOGPROBS),
-        ("vertex/gemini-3.5-flash", {"tools": (LOOKUP,), "parallel_tools": False}, Parameter.SERIAL_TOOLS),
         ("open-source/gpt-oss-120b", {"verbosity": "low"}, Parameter.VERBOSITY),
         ("open-source/gpt-oss-120b", {"others": ("web_search_options",)}, Parameter.NATIVE),
     ],

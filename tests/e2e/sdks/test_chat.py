@@ -34,6 +34,8 @@ async def test_an_answer_is_streamed(gpt: Gpt, vendor: Vendor) -> None:
     stream = await gpt.chat.completions.create(model=vendor.model, messages=user(SAY), stream=True)
     chunks = [chunk async for chunk in stream]
 
+    assert stream.response.headers["x-allweather-deployment"] == vendor.deployment
+    assert stream.response.headers["x-request-id"].startswith("req_")
     assert "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices) == "It is mended."
     assert [c.finish_reason for chunk in chunks for c in chunk.choices if c.finish_reason] == ["stop"]
     assert all(chunk.usage is None for chunk in chunks)

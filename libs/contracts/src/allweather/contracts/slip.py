@@ -170,12 +170,20 @@ class Attempt(Model):
     usage: Usage | None = None
 
 
+class ApiHeaders(Model):
+    """What callers of an API say in headers, and a vendor of the same API is to hear. Others have no use for it."""
+
+    version: str | None = None
+    betas: str | None = None
+
+
 class Slip(Model):
     """What every internal record says of its request."""
 
     request_id: UUID
     tenant: str
     dialect: Dialect = Dialect.OPENAI_CHAT
+    api: ApiHeaders | None = None
     route: str
     """What the application named as `model`."""
     stream: bool = False

@@ -41,7 +41,7 @@ class Deliveries:
 
     def _delta(self, record: Record) -> None:
         streaming = [waiter for waiter in self._room.at(record.key) if waiter.wants_deltas]
-        delta = deltas.read(record.value) if streaming else None
+        delta = deltas.read(record) if streaming else None
         if delta is not None:
             for waiter in streaming:
                 waiter.give(delta)

@@ -46,15 +46,25 @@ class Reply:
     @property
     def http_headers(self) -> list[tuple[str, str]]:
         """What an HTTP caller is told beside the body. Only a full parking lot is worth an automatic retry."""
-        shown = [(shown, self.said[name]) for name, shown in _SHOWN.items() if self.said.get(name)]
+        told = shown(self.said)
         if self.outcome == OutcomeKind.OVER_LIMIT:
-            return [*shown, ("retry-after", "10")]
-        return shown if self.is_answer else [*shown, ("x-should-retry", "false")]
+            return [*told, ("retry-after", "10")]
+        return told if self.is_answer else [*told, ("x-should-retry", "false")]
+
+
+def shown(said: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The HTTP headers of what record headers say."""
+    return [(shown, said[name]) for name, shown in _SHOWN.items() if said.get(name)]
+
+
+def said_in(record: Record) -> dict[str, str]:
+    """The headers of a record as text."""
+    return {name: value.decode("latin-1") for name, value in record.headers if value is not None}
 
 
 def of_record(record: Record) -> Reply | None:
     """The reply in a record of the door topic, None when it has no readable status."""
-    said = {name: value.decode("latin-1") for name, value in record.headers if value is not None}
+    said = said_in(record)
     status = said.get(headers.STATUS, "")
     if not (status.isascii() and status.isdigit() and 200 <= int(status) <= 599):
         return None

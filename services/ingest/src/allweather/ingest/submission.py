@@ -22,6 +22,8 @@ HINTS: Final[Mapping[bytes, str]] = {
     b"x-allweather-deadline": headers.DEADLINE,
     b"x-allweather-region": headers.REGION,
     b"x-allweather-data-class": headers.DATA_CLASS,
+    b"anthropic-version": headers.API_VERSION,
+    b"anthropic-beta": headers.API_BETAS,
     b"traceparent": headers.TRACEPARENT,
     b"tracestate": headers.TRACESTATE,
 }

@@ -173,7 +173,9 @@ class Submitted:
         """Publish deltas of a call, each with its chunks."""
         for sequence, events in enumerate(parts, start=first):
             delta = Delta(call_id=call_id, sequence=sequence, events=events, has_content=True)
-            await self._publish(topics.DELTAS, delta.to_json(), EventType.DELTA)
+            who = {headers.DEPLOYMENT: "openai/gpt", headers.MODEL: "gpt-5.2", headers.PROCESSED_IN: "us"}
+            told = who if sequence == 0 else {}
+            await self._publish(topics.DELTAS, delta.to_json(), EventType.DELTA, **told)
 
     async def reply(self, body: Any = ANSWER, status: int = 200, outcome: str = "answered", **said: str) -> None:
         """Publish the outcome."""

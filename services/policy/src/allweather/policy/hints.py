@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from allweather.contracts import headers
 from allweather.contracts.deadlines import EXPECTED, PARK_LIMIT_MS, deadline_ms
-from allweather.contracts.slip import Dialect, Priority
+from allweather.contracts.slip import ApiHeaders, Dialect, Priority
 from allweather.dialects.invalid import Invalid, quoted
 from allweather.policy.given import Given
 from allweather.policy.invalid import Faults
@@ -15,6 +15,7 @@ from allweather.policy.invalid import Faults
 MAX_REGIONS: Final = 16
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_SENT_ON = re.compile(r"[A-Za-z0-9._, -]{1,512}")
 E = TypeVar("E", bound=StrEnum)
 
 
@@ -27,6 +28,7 @@ class Hints:
     deadline_ms: int
     regions: tuple[str, ...]
     data_class: str | None
+    api: ApiHeaders | None
 
 
 def read(given: Given, accepted_at_ms: int, faults: Faults) -> Hints:
@@ -38,6 +40,7 @@ def read(given: Given, accepted_at_ms: int, faults: Faults) -> Hints:
         deadline_ms=faults.guard(lambda: _deadline(given, accepted_at_ms, latest), latest),
         regions=faults.guard(lambda: _regions(given), ()),
         data_class=faults.guard(lambda: _data_class(given), None),
+        api=faults.guard(lambda: _api(given), None),
     )
 
 
@@ -87,6 +90,17 @@ def _data_class(given: Given) -> str | None:
         reason = f"{headers.DATA_CLASS} is {quoted(text)}; expected {expected}."
         raise Invalid("invalid_header", reason, headers.DATA_CLASS)
     return text or None
+
+
+def _api(given: Given) -> ApiHeaders | None:
+    """They are sent on as they are, so they hold nothing but names."""
+    said = {name: _text(given, name) for name in (headers.API_VERSION, headers.API_BETAS)}
+    for name, text in said.items():
+        if text and not _SENT_ON.fullmatch(text):
+            expected = "up to 512 letters, digits, dots, dashes and underscores, and commas between names"
+            raise Invalid("invalid_header", f"{name} is {quoted(text)}; expected {expected}.", name)
+    version, betas = said.values()
+    return ApiHeaders(version=version or None, betas=betas or None) if version or betas else None
 
 
 def _text(given: Given, name: str) -> str:

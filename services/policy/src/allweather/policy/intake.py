@@ -76,6 +76,7 @@ class Submission:
             request_id=identity.request_id,
             tenant=identity.tenant,
             dialect=hinted.dialect,
+            api=hinted.api,
             route=asked.route,
             stream=asked.stream,
             include_usage=asked.include_usage,

@@ -49,8 +49,8 @@ async def main(service: Service[Settings]) -> None:
     service.probes.register("kafka", lambda: _answers(broker))
     service.probes.register("payloads", payloads.ping)
 
-    def deltas(work: Work, call_id: str) -> KafkaDeltas:
-        return KafkaDeltas(broker.publisher, service.clock, work, call_id)
+    def deltas(work: Work, call_id: str, deployment: config.Deployment) -> KafkaDeltas:
+        return KafkaDeltas(broker.publisher, service.clock, work, call_id, deployment)
 
     vendor = configuration.vendor(settings.vendor)
     call = VendorCall(vendors, service.clock.now_ms)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from secrets import token_hex
 
-from allweather.contracts.config import Configuration, Timeouts
+from allweather.contracts.config import Configuration, Deployment, Timeouts
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.records import AttemptResult
 from allweather.contracts.slip import Capability, Dialect
@@ -24,8 +24,8 @@ from allweather.runtime.clock import Clock
 LEAST_S = 0.5
 """A call that has been admitted gets at least so long; whether it may be made at all is decided before."""
 
-SenderFor = Callable[[Work, str], DeltaSender]
-"""Where the deltas of a call (by its id) go."""
+SenderFor = Callable[[Work, str, Deployment], DeltaSender]
+"""Where the deltas of a call (by its id) to a deployment go."""
 
 
 @dataclass(slots=True)
@@ -89,7 +89,7 @@ class Attempts:
         call_id = token_hex(16)
         deltas = None
         if work.streams:
-            deltas = DeltaStream(self._sender_for(work, call_id), call_id)
+            deltas = DeltaStream(self._sender_for(work, call_id, station.target.deployment), call_id)
         started = asyncio.get_running_loop().time()
         return Attempt(work, station, self._clock.now_ms(), started, call_id, Notes(), deltas)
 
@@ -140,7 +140,9 @@ class Attempts:
         slip, target = attempt.work.slip, attempt.station.target
         stream = _wants_stream(attempt.work) and Capability.STREAMING in target.deployment.capabilities
         show = None if attempt.deltas is None else attempt.deltas.add
-        asked = ask(self._translator, target, slip.dialect, body, stream=stream, include_usage=slip.include_usage)
+        asked = ask(
+            self._translator, target, slip.dialect, body, stream=stream, include_usage=slip.include_usage, api=slip.api
+        )
         return Call(self._signed(attempt, asked.request, secret), asked.format, asked.passing, asked.choices, show)
 
     def _signed(self, attempt: Attempt, request: HttpRequest, secret: str) -> HttpRequest:

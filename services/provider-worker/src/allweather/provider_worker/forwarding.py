@@ -11,6 +11,7 @@ Fields: TypeAlias = dict[str, msgspec.Raw]
 """The fields of a JSON object by name, their values as the caller wrote them."""
 
 TRUE: Final = msgspec.Raw(b"true")
+FALSE: Final = msgspec.Raw(b"false")
 
 
 def fields(body: bytes) -> Fields:

@@ -50,6 +50,8 @@ def hint(how: str) -> Fate:
     return Fate(What.HINT, how)
 
 
+ONE_CALL: Final = emulated("calls after the first are left out of the answer")
+
 BASE: Final[Mapping[str, Fate]] = {
     **dict.fromkeys(
         (

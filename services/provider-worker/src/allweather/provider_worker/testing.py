@@ -155,8 +155,8 @@ class Bench:
         known, clock, payloads = self.configuration.vendor(vendor), SystemClock(), MemoryPayloads()
         broker = MemoryBroker({topics.DELTAS: 4, topics.deltas("demo"): 4})
 
-        def deltas(work: Work, call_id: str) -> KafkaDeltas:
-            return KafkaDeltas(broker.publisher, clock, work, call_id)
+        def deltas(work: Work, call_id: str, deployment: config.Deployment) -> KafkaDeltas:
+            return KafkaDeltas(broker.publisher, clock, work, call_id, deployment)
 
         equipped = stations(self.configuration, settings) if equipment is None else equipment
         call = VendorCall(self.transport, clock.now_ms)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from allweather.contracts.answers import Answer, Event
 from allweather.contracts.config import Deployment
@@ -116,8 +116,16 @@ class Format(Protocol):
         ...
 
 
+NOTHING_IN_HEADERS: Final[Mapping[str, str]] = {}
+
+
 class Native(Format, Protocol):
     """A dialect that the vendor speaks itself: the caller's own words go there, and the vendor's own come back."""
+
+    @property
+    def api_headers(self) -> Mapping[str, str]:
+        """What callers of the dialect say in headers (`version`, `betas`) -> the header in which it is heard."""
+        ...
 
     def forward(self, body: bytes, target: Target, *, stream: bool) -> HttpRequest:
         """The caller's body with the vendor's name of the model, and asked to stream or not. Raises `Failed`."""

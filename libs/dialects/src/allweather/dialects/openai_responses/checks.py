@@ -10,6 +10,10 @@ ROLES: Final = ("developer", "system", "user", "assistant")
 PARTS: Final = ("input_text", "output_text", "input_image", "input_file", "refusal")
 IMAGE_SCHEMES: Final = ("https://", "http://", "data:image/")
 TOOL_CHOICES: Final = ("none", "auto", "required")
+KEEPING: Final = (
+    "Only what is asked at POST /v1/responses is kept as a response, which the door does itself. The outcome of every "
+    "other request is found under its id, at GET /v1/requests/{id}: leave 'store' out."
+)
 FORMATS: Final = ("text", "json_object", "json_schema")
 
 REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -34,6 +38,8 @@ def check(body: Body) -> None:
     check_range("top_logprobs", body.top_logprobs, 20)
     _check_tools(body)
     _check_format(body)
+    if body.store:
+        raise Invalid("unsupported_value", KEEPING, "store")
 
 
 def _check_item(item: Item, at: str) -> None:

@@ -26,7 +26,7 @@ ECHOED: Final[dict[str, object]] = {
     "previous_response_id": None,
     "reasoning": {"effort": None, "summary": None},
     "service_tier": "default",
-    "store": True,
+    "store": False,
     "temperature": 1.0,
     "text": {"format": {"type": "text"}},
     "tool_choice": "auto",

@@ -15,10 +15,11 @@ FIELDS: Final[Mapping[str, Fate]] = {
             *("model", "input", "instructions", "stream", "tools", "tool_choice", "parallel_tool_calls", "text"),
             *("reasoning", "max_output_tokens", "temperature", "top_p", "top_logprobs", "include", "user"),
             "safety_identifier",
+            "store",
         ),
         READ,
     ),
-    **dict.fromkeys(("background", "background_options", "store"), OURS),
+    **dict.fromkeys(("background", "background_options"), OURS),
     **dict.fromkeys(
         ("metadata", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "stream_options"), HINT
     ),
@@ -138,5 +139,6 @@ class Body(msgspec.Struct):
     top_p: float | None = None
     top_logprobs: int | None = None
     include: list[str] | None = None
+    store: bool | None = None
     user: str | None = None
     safety_identifier: str | None = None

@@ -1,6 +1,7 @@
 """A streamed answer on its way to one caller: when to hold, when to send, when to show life, when to give up."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,13 +64,13 @@ class Streamed:
     async def _take(self, event: Delta | Reply | Left | None) -> None:
         match event:
             case Delta():
-                await self._send(self._stream.delta(event))
+                await self._send(self._stream.delta(event), event.told)
             case Reply() if not self._begun and not event.is_answer:
                 self._stream.ended = True
                 await give(self._call, event)
             case Reply():
                 self._until = min(self._until, self._now() + REST_S)
-                await self._send(self._stream.reply(event))
+                await self._send(self._stream.reply(event), event.http_headers)
             case Left(caller_gone=True):
                 raise CallerGone
             case Left():
@@ -97,12 +98,14 @@ class Streamed:
         quiet = self._patience.keep_alive if self._begun else self._patience.hold
         return max(0.001, min(self._until, self._silent_since + quiet) - self._now())
 
-    async def _send(self, part: bytes) -> None:
+    async def _send(self, part: bytes, who: Iterable[tuple[str, str]] = ()) -> None:
+        """Send a part; the first one goes after the headers, with what is known of who answers."""
         if not part:
             return
         if not self._begun:
             self._call.began = self._begun = True
             told = [("content-type", sse.CONTENT_TYPE), ("cache-control", "no-cache"), ("x-accel-buffering", "no")]
-            await http.begin(self._call.send, 200, [*told, *http.naming(self._call.request_id, self._call.dialect)])
+            named = http.naming(self._call.request_id, self._call.dialect)
+            await http.begin(self._call.send, 200, [*told, *named, *who])
         self._silent_since = self._now()
         await self._call.send({"type": "http.response.body", "body": part, "more_body": True})

@@ -81,6 +81,8 @@ SPEND_LIMITS = frozenset({"enforced_spend_limit_reached", "contract_spend_limit_
 
 
 class _Messages:
+    api_headers: Mapping[str, str] = {"version": "anthropic-version", "betas": "anthropic-beta"}
+
     def forward(self, body: bytes, target: Target, *, stream: bool) -> HttpRequest:
         changed = addressed(body, target.deployment.model, stream=stream)
         if b'"aw1.' in body:

@@ -14,6 +14,7 @@ from allweather.provider_worker.embeddings_wire import CompatibleEmbedder
 from allweather.provider_worker.parameters import NATIVE, TRANSLATED, Fate, emulated
 from allweather.provider_worker.reading import complete
 from allweather.provider_worker.wire import (
+    NOTHING_IN_HEADERS,
     Failed,
     HttpRequest,
     HttpResponse,
@@ -53,6 +54,8 @@ BLOCKED = "Azure's content filter blocked the prompt."
 
 
 class _Chat:
+    api_headers = NOTHING_IN_HEADERS
+
     def forward(self, body: bytes, target: Target, *, stream: bool) -> HttpRequest:
         sent = openai_wire.forwarded(body, target.deployment.model, stream=stream, renamed=RENAMED)
         return HttpRequest(_url(target, CHAT), sent)
@@ -95,6 +98,8 @@ class AzureOpenAi(_Chat):
 
 class _Responses:
     """Below the newer address, in which the body's model is the name of the deployment."""
+
+    api_headers = NOTHING_IN_HEADERS
 
     def forward(self, body: bytes, target: Target, *, stream: bool) -> HttpRequest:
         name = target.deployment.deployment_name or target.deployment.model

@@ -13,6 +13,7 @@ from allweather.provider_worker import chat_body, openai_wire, parameters
 from allweather.provider_worker.embeddings_wire import CompatibleEmbedder
 from allweather.provider_worker.parameters import TRANSLATED, Fate, emulated
 from allweather.provider_worker.wire import (
+    NOTHING_IN_HEADERS,
     Failed,
     HttpRequest,
     HttpResponse,
@@ -28,6 +29,7 @@ EMBEDDINGS: Final = "/v1/embeddings"
 EFFORTS: Final = ("low", "medium", "high")
 PARAMETERS: Final[Mapping[str, Fate]] = {
     **parameters.BASE,
+    Parameter.SERIAL_TOOLS: parameters.ONE_CALL,
     "seed": TRANSLATED,
     "thinking": emulated("a budget becomes an effort; models that cannot stop thinking think little"),
     **dict.fromkeys(
@@ -55,6 +57,8 @@ BROKEN_OFF = frozenset({"abort", "repetition", "error"})
 
 
 class _Chat:
+    api_headers = NOTHING_IN_HEADERS
+
     def forward(self, body: bytes, target: Target, *, stream: bool) -> HttpRequest:
         url = openai_wire.join(target.endpoint, CHAT)
         return HttpRequest(url, openai_wire.forwarded(body, target.deployment.model, stream=stream, renamed={}))

@@ -10,7 +10,7 @@ from allweather.contracts.slip import Capability, Dialect, Parameter
 from allweather.provider_worker import chat_body, openai_wire, parameters, responses_wire
 from allweather.provider_worker.embeddings_wire import CompatibleEmbedder
 from allweather.provider_worker.parameters import NATIVE, TRANSLATED, Fate, emulated
-from allweather.provider_worker.wire import HttpRequest, HttpResponse, Native, StreamReader, Target
+from allweather.provider_worker.wire import NOTHING_IN_HEADERS, HttpRequest, HttpResponse, Native, StreamReader, Target
 
 CHAT: Final = "/v1/chat/completions"
 EMBEDDINGS: Final = "/v1/embeddings"
@@ -63,6 +63,8 @@ class OpenAi:
 
 
 class _Chat:
+    api_headers = NOTHING_IN_HEADERS
+
     def forward(self, body: bytes, target: Target, *, stream: bool) -> HttpRequest:
         url = openai_wire.join(target.endpoint, CHAT)
         return HttpRequest(url, openai_wire.forwarded(body, target.deployment.model, stream=stream, renamed=RENAMED))
@@ -75,6 +77,8 @@ class _Chat:
 
 
 class _Responses:
+    api_headers = NOTHING_IN_HEADERS
+
     def forward(self, body: bytes, target: Target, *, stream: bool) -> HttpRequest:
         url = openai_wire.join(target.endpoint, "/v1/responses")
         return HttpRequest(url, responses_wire.forwarded(body, target.deployment.model, target, stream=stream))

@@ -50,6 +50,7 @@ PARAMETERS: Final[Mapping[str, Fate]] = {
     ),
     **gemini_embedding.PARAMETERS,
     Parameter.ALLOWED_TOOLS: emulated("the other tools are not offered"),
+    Parameter.SERIAL_TOOLS: parameters.ONE_CALL,
     "seed": TRANSLATED,
     "instructions": emulated("gathered in `systemInstruction`, wherever they stand in the conversation"),
     "turns": emulated("results of tools are objects here; calls get ids, the same whenever the answer is read"),
