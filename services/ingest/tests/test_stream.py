@@ -1,15 +1,25 @@
 """What a stream shows: laws over every order in which deltas and the reply can come."""
 
 import json
+from collections.abc import Callable
+from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from allweather.contracts import headers
+from allweather.contracts.answers import Answer, Choice
+from allweather.contracts.conversation import Finish, Text, ToolCall
+from allweather.contracts.slip import Dialect, Usage
 from allweather.dialects.openai_chat.splitting import payloads as chunks
+from allweather.dialects.registry import DIALECTS
 from allweather.failpoints import Failpoints
 from allweather.ingest.deltas import Delta
 from allweather.ingest.forms.chat import DONE, ChatForm
+from allweather.ingest.forms.form import Form
+from allweather.ingest.forms.messages import MessagesForm
+from allweather.ingest.forms.responses import ResponsesForm
 from allweather.ingest.replies import Reply
 from allweather.ingest.stream import Stream
 
@@ -35,9 +45,9 @@ DELTAS = [
 ]
 
 
-def answered(call_id: str | None = "call-1") -> Reply:
+def answered(call_id: str | None = "call-1", body: bytes = json.dumps(WHOLE).encode()) -> Reply:
     said = {headers.OUTCOME: "answered"} | ({headers.CALL_ID: call_id} if call_id else {})
-    return Reply(200, json.dumps(WHOLE).encode(), said)
+    return Reply(200, body, said)
 
 
 def denied() -> Reply:
@@ -189,6 +199,18 @@ def test_chunks_of_a_whole_answer_carry_tools_refusals_and_usage():
     assert all(chunk["object"] == "chat.completion.chunk" for chunk in found)
 
 
+def test_the_end_of_one_of_two_answers_is_not_the_end():
+    """A reply may overtake the deltas, and a server may send its answers one after the other."""
+    stream = Stream("req_1", ChatForm(include_usage=False, choices=2))
+    shown = b"".join(map(stream.delta, DELTAS)) + stream.reply(answered())
+
+    assert not stream.ended
+    shown += stream.delta(Delta("call-1", 3, (text("d"),), has_content=True))
+    shown += stream.delta(Delta("call-1", 4, (END,)))
+    assert stream.ended
+    assert shown.endswith(DONE)
+
+
 def delta(call_id: str, sequence: int) -> Delta:
     return Delta(call_id, sequence, DELTAS[sequence].events, DELTAS[sequence].has_content)
 
@@ -211,3 +233,45 @@ def test_a_truncated_or_mixed_answer_is_never_presented_as_complete(
         assert shown.endswith(DONE)
     else:
         assert error(shown)["code"] in {"stream_interrupted", "expired"}
+
+
+SAID = '“One” [DONE] message_stop {"finish_reason":"stop"} two.'
+ANSWER = Answer("c1", "m", (Choice((Text(SAID), ToolCall("call_1", "look", '{"a":1}')), Finish.TOOL_CALLS),), Usage())
+FORMS: dict[Dialect, tuple[Callable[[], Form], bytes]] = {
+    Dialect.OPENAI_CHAT: (lambda: ChatForm(include_usage=True), DONE),
+    Dialect.OPENAI_RESPONSES: (lambda: ResponsesForm(lambda response: response), b"event: response.completed"),
+    Dialect.ANTHROPIC_MESSAGES: (MessagesForm, b"event: message_stop"),
+}
+"""How each dialect writes a stream, and what only a complete one ends with."""
+
+
+@pytest.mark.parametrize("dialect", FORMS)
+@given(data=st.data())
+def test_whatever_is_lost_repeated_or_late_a_stream_that_ends_well_is_whole(dialect: Dialect, data: st.DataObject):
+    """In every dialect: deltas cut anywhere, each of them maybe missing or twice, the reply among them."""
+    make, end = FORMS[dialect]
+    whole = DIALECTS[dialect].render(ANSWER, b"{}")
+    payloads = list(DIALECTS[dialect].split(whole, True))
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(payloads) - 1))))
+    groups = [tuple(payloads[start:stop]) for start, stop in pairwise([0, *cuts, len(payloads)])]
+    deltas = [Delta("call-1", n, events, has_content=True) for n, events in enumerate(groups)]
+    times = data.draw(st.lists(st.sampled_from([1, 1, 1, 1, 0, 2]), min_size=len(deltas), max_size=len(deltas)))
+    sent: list[Delta | Reply] = [each for each, count in zip(deltas, times, strict=True) for _ in range(count)]
+    sent.insert(data.draw(st.integers(0, len(sent))), answered(body=whole))
+    stream, shown = Stream("req_1", make()), b""
+
+    for each in sent:
+        if not stream.ended:
+            shown += stream.delta(each) if isinstance(each, Delta) else stream.reply(each)
+    shown += b"" if stream.ended else stream.rest_is_missing()
+
+    assert stream.ended
+    if 0 not in times:
+        assert end in shown
+    if end in shown:
+        joining = DIALECTS[dialect].join()
+        for event in shown.decode().split("\n\n"):
+            joining.add(event.partition("data: ")[2])
+        told = joining.whole().decode()
+        assert json.dumps(SAID, ensure_ascii=False)[1:-1] in told
+        assert "look" in told

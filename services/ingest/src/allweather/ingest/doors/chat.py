@@ -12,4 +12,4 @@ class ChatCompletions(PassedOn):
     dialect = Dialect.OPENAI_CHAT
 
     def form(self, peek: Peek) -> Form:
-        return ChatForm(include_usage=peek.include_usage)
+        return ChatForm(include_usage=peek.include_usage, choices=peek.choices)

@@ -30,6 +30,12 @@ class Peek(msgspec.Struct):
 
     stream: Any = None
     stream_options: Any = None
+    n: Any = None
+
+    @property
+    def choices(self) -> int:
+        """How many answers are asked for, each of which has its end."""
+        return self.n if isinstance(self.n, int) and self.n > 0 else 1
 
     @property
     def include_usage(self) -> bool:

@@ -21,9 +21,10 @@ class ChatForm:
 
     keep_alive = sse.COMMENT
 
-    def __init__(self, *, include_usage: bool) -> None:
+    def __init__(self, *, include_usage: bool, choices: int = 1) -> None:
         self._include_usage = include_usage
         self._usage_seen = not include_usage
+        self._unfinished = choices
         self.finished = False
 
     @property
@@ -33,8 +34,9 @@ class ChatForm:
     def show(self, payloads: Sequence[str]) -> bytes:
         """Marks the ends of an answer. Content cannot look like them: within a string the quotes are escaped."""
         for payload in payloads:
-            self.finished = self.finished or _FINISHED in payload
+            self._unfinished -= payload.count(_FINISHED)
             self._usage_seen = self._usage_seen or _USAGE in payload
+        self.finished = self._unfinished <= 0
         return sse.frame(payloads)
 
     def end(self) -> bytes:
