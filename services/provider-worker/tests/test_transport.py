@@ -173,6 +173,20 @@ async def test_endless_answer_is_given_up(vendors: AiohttpTransport) -> None:
     assert await failure(vendors, talk) == (FailureKind.UNAVAILABLE, "answer_too_large")
 
 
+async def test_vectors_that_are_too_large_are_not_asked_for_again(vendors: AiohttpTransport) -> None:
+    """How large they are follows from what was asked: no other vendor would send less."""
+
+    async def talk(writer: asyncio.StreamWriter) -> None:
+        await endless(writer, b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", b" " * (1 << 20))
+
+    async with serving(talk) as server:
+        request = HttpRequest(f"http://127.0.0.1:{server.port}/", b"{}")
+        with pytest.raises(Failed) as caught:
+            await VendorCall(vendors, lambda: 0).response(request, PATIENCE, Notes())
+
+    assert (caught.value.failure.kind, caught.value.failure.vendor_code) == (FailureKind.INVALID, "answer_too_large")
+
+
 async def test_endless_event_is_given_up(vendors: AiohttpTransport) -> None:
     async def talk(writer: asyncio.StreamWriter) -> None:
         head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\ndata: "
