@@ -8,6 +8,7 @@ from lab.scenario import Scenario
 from allweather.drills.acts import NORMAL, NOTHING_WORKS
 from allweather.drills.journal import now_ms
 from allweather.failpoints.names import POINTS
+from allweather.local.errors import StartFailed
 
 _TAKEOVER_S = 20.0
 _FEW = 4
@@ -36,18 +37,31 @@ async def every_line(lab: Lab) -> None:
 async def _dies_at(lab: Lab, point: str) -> float:
     name = _SERVICES[point.partition(".")[0]]
     turn = 1 if point.startswith("release.") else lab.chance.randint(1, _TURN)
+    lab.say(f"{name} dies at {point}, turn {turn}")
     lab.services.amend(name, ALLWEATHER_FAILPOINTS=f"{point}=kill@{turn}")
-    await lab.services.restart(name)
+    alive = await _restarted(lab, name)
     lab.services.amend(name, ALLWEATHER_FAILPOINTS="")
     lab.stage.worker_crashes += name.startswith("provider-worker.")
+    if not alive:
+        at = now_ms()
+        await lab.services.resume(name)
+        return await lab.takeover(at)
     armed = lab.services.pid(name)
-    lab.say(f"{name} dies at {point}, turn {turn}")
     if point.startswith("release."):
         await _something_is_released(lab)
     lab.figures.require(f"{point} is reached under load", kept=await died(lab, name, armed))
     took = await lab.takeover(now_ms())
     await lab.services.until_ready(name)
     return took
+
+
+async def _restarted(lab: Lab, name: str) -> bool:
+    """False when it died on its line before it was ready."""
+    try:
+        await lab.services.restart(name)
+    except StartFailed:
+        return False
+    return True
 
 
 async def _something_is_released(lab: Lab) -> None:
