@@ -50,8 +50,10 @@ class Vendor:
         if self.declares.issuperset(wishes):
             yield
             return
-        with pytest.raises(REFUSALS, match=field):
+        with pytest.raises(REFUSALS, match=field) as refused:
             yield
+        assert refused.value.response.headers["x-allweather-attempts"] == "0", "no vendor was called"
+        assert field == "model" or "These could: " in str(refused.value), "a model of the wrong kind has no substitute"
         self.refused = field
 
 

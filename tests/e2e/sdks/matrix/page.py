@@ -20,8 +20,8 @@ what a test has shown:
 
 - **yes**: the test passed with this vendor as the only candidate.
 - **`field`** (the name of one): this vendor cannot be asked that. With no other candidate the request is refused before
-  any vendor is called, and the error names this field and the deployments that could serve it; with another candidate
-  behind the route, that one answers.
+  any vendor is called, and the error names this field and, unless it is the model itself, the deployments that could
+  serve it; with another candidate behind the route, that one answers.
 - empty: not tested.
 
 The asynchronous clients of OpenAI and Anthropic ask at every vendor, the synchronous ones the same at one vendor.
