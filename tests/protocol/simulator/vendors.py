@@ -124,8 +124,8 @@ class SimAttempts(Attempts):
         wire = Wire(lambda stream: self._vendors.answer(call, stream=stream))
         vendor = OpenSource()
 
-        def deltas(work: Work, call_id: str) -> KafkaDeltas:
-            return KafkaDeltas(self._publisher, clock, work, call_id)
+        def deltas(work: Work, call_id: str, deployment: Deployment) -> KafkaDeltas:
+            return KafkaDeltas(self._publisher, clock, work, call_id, deployment)
 
         made = Attempts(vendor, VendorCall(wire, clock.now_ms), self._configuration, clock, deltas)
         return await made.make(work, body, station)
