@@ -139,8 +139,10 @@ class ProducerClient:
     async def discard(self) -> None:
         """Close at once. What is queued is failed instead of being retried for ever, or sent when nobody waits."""
         sender, failed = self._producer._sender.sender_task, self._producer._sender._fail_all
-        queued = [each for batches in self._producer._message_accumulator._batches.values() for each in batches]
-        self._producer._message_accumulator.fail_all(Discarded("the producer was discarded"))
+        accumulator = self._producer._message_accumulator
+        queued = [each for batches in accumulator._batches.values() for each in batches]
+        accumulator._pending_batches.update(queued)  # where the end of one that is queued again looks for itself
+        accumulator.fail_all(Discarded("the producer was discarded"))
         for batch in queued:
             heard(batch._drain_waiter)  # fails with its batch, and is waited for by nobody
         if sender is not None:
