@@ -164,6 +164,7 @@ class SimMembership:
         self._waiting: asyncio.Future[None] | None = None
         self._gave_up: asyncio.Future[None] | None = None
         self._preparing: asyncio.Task[None] | None = None
+        self._revoking: asyncio.Task[None] | None = None
         self._assignment = 0
 
     @property
@@ -214,6 +215,8 @@ class SimMembership:
     async def close(self) -> None:
         self.closed = True
         await self._stop_preparing()
+        if self._revoking is not None:  # the client waits for it, and cancels it when that takes too long
+            await cancel(self._revoking)
         self.group.leave(self)
 
     def wake(self) -> None:
@@ -247,7 +250,7 @@ class SimMembership:
         if self.process.name in self.group.broker.cut_off:
             self._net.later(HEARTBEAT_S, self._hears, gave_up)
         else:
-            self.process.spawn(self._revoked(gave_up))
+            self._revoking = self.process.spawn(self._revoked(gave_up))
 
     def _finds_out(self) -> None:
         if self.in_touch:

@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextvars import Context
+from math import inf
 from typing import Any, Literal, TypeVar, get_args
 
 from simulator.chance import Chance
@@ -39,17 +40,27 @@ KERNEL = Context()
 class Server:
     """Something that can be out of reach."""
 
-    def __init__(self, name: str, cut: Cut, *, exposure: float = 1.0, faults: Sequence[Fault] = FAULTS) -> None:
+    def __init__(
+        self,
+        name: str,
+        cut: Cut,
+        *,
+        exposure: float = 1.0,
+        faults: Sequence[Fault] = FAULTS,
+        patience_s: float = inf,
+    ) -> None:
         self.name = name
         self.cut = cut
         self.exposure = exposure
         """How much likelier a fault is at a call to it than at others."""
+        self.patience_s = patience_s
+        """An answer that takes longer is as good as none."""
         self.faults = faults
         self.away = False
         self.cut_off: set[str] = set()
         """The names of processes that cannot reach it, though others can."""
         self.troubled = False
-        """Whether any call to it has ever failed."""
+        """Whether any call to it has ever failed, or was answered too late."""
 
     def in_reach_of(self, process: Process | None) -> bool:
         return not self.away and (process is None or process.name not in self.cut_off)
@@ -147,7 +158,9 @@ class Net:
                 server.troubled = True
                 self.later(delay, self._serve_unheard, server, effect, answer)
             case "slow call":
-                self.slowly(self.chance.between(2, 40), self._serve, server, effect, answer)
+                seconds = self.chance.between(2, 40)
+                server.troubled |= seconds > server.patience_s
+                self.slowly(seconds, self._serve, server, effect, answer)
 
     def _serve_and_kill(self, server: Server, effect: Effect, process: Process) -> None:
         self._serve(server, effect, self.loop.create_future())

@@ -5,6 +5,7 @@ from typing import Any
 
 from simulator.net import Net, Server
 
+from allweather.provider_worker.adapters.claims import LEASE_MS, RENEW_EVERY_S
 from allweather.runtime.redis_client import Answer, Command
 
 
@@ -13,7 +14,12 @@ class RedisServer:
 
     def __init__(self, net: Net) -> None:
         self.net = net
-        self.server = Server("redis", lambda: ConnectionError("it broke"), exposure=0.3)
+        self.server = Server(
+            "redis",
+            lambda: ConnectionError("it broke"),
+            exposure=0.3,
+            patience_s=LEASE_MS / 1000 - RENEW_EVERY_S,  # a lease whose renewal comes later may have lapsed
+        )
         self.version = 0
         """How often a hash has changed."""
         self._values: dict[str, tuple[bytes, float]] = {}
