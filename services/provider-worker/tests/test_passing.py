@@ -162,7 +162,7 @@ def test_a_body_goes_out_in_the_callers_own_bytes(
     """Every value but those of the fields that the vendor has to be told otherwise."""
     write = data.draw(st.sampled_from(ENCODINGS))
     given_fields: dict[str, Any] = data.draw(st.dictionaries(st.text(max_size=8), VALUES, max_size=4))
-    talk = [{"role": "user", "content": data.draw(st.text() | st.just('the "reasoning" behind it'))}]
+    talk = [{"role": "user", "content": data.draw(st.text() | st.sampled_from(['the "reasoning" behind it', "aw1."]))}]
     body = write(
         given_fields | {"model": "triage", "messages": talk, "input": talk, "reasoning_effort": "low"}
     ).encode()
@@ -174,6 +174,17 @@ def test_a_body_goes_out_in_the_callers_own_bytes(
     kept = set(before) - CHANGED[dialect]
     assert {name: bytes(after[name]) for name in kept} == {name: bytes(before[name]) for name in kept}
     assert set(after) - kept <= CHANGED[dialect] | {"max_completion_tokens"}
+
+
+@pytest.mark.parametrize("spoken", ["aw1.", "aw1.e30=", ["aw1."], [{"role": "user", "content": "aw1."}]])
+def test_words_that_look_like_a_sealed_thought_are_passed_on(configuration: Configuration, spoken: Any) -> None:
+    body = json.dumps({"model": "triage", "input": spoken}).encode()
+    deployment = next(d for d in configuration.deployments if configuration.vendor(d.vendor).api == "openai")
+    native = VENDORS["openai"].natives[Dialect.OPENAI_RESPONSES]
+
+    sent = native.forward(body, Target(deployment, "http://vendor"), stream=False).body
+
+    assert bytes(RAW.decode(sent)["input"]) == json.dumps(spoken).encode()
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

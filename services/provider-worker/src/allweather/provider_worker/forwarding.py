@@ -1,9 +1,11 @@
 """The caller's own body on its way to a vendor that speaks the caller's dialect: every other field stays as it is."""
 
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias, cast
 
 import msgspec
 
+from allweather.contracts.conversation import Json
 from allweather.contracts.failures import FailureKind
 from allweather.provider_worker.wire import failed
 
@@ -12,6 +14,7 @@ Fields: TypeAlias = dict[str, msgspec.Raw]
 
 TRUE: Final = msgspec.Raw(b"true")
 FALSE: Final = msgspec.Raw(b"false")
+NULL: Final = msgspec.Raw(b"null")
 
 
 def fields(body: bytes) -> Fields:
@@ -30,6 +33,17 @@ def addressed(body: bytes, model: str, *, stream: bool) -> Fields:
     if stream:
         changed["stream"] = TRUE
     return changed
+
+
+def mend(changed: Fields, name: str, work: Callable[[list[Json]], Iterable[Json]]) -> None:
+    """Keep of a list of objects what `work` leaves of it; what it leaves as it is stays in the caller's own bytes."""
+    given: object = msgspec.json.decode(changed.get(name, NULL))
+    if not isinstance(given, list) or not all(isinstance(each, dict) for each in cast(list[object], given)):
+        return
+    items = cast(list[Json], given)
+    left = list(work(items))
+    if left != items:
+        changed[name] = raw(left)
 
 
 def raw(value: object) -> msgspec.Raw:

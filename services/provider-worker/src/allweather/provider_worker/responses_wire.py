@@ -23,7 +23,7 @@ from allweather.contracts.failures import FailureKind
 from allweather.contracts.slip import Dialect, Usage
 from allweather.dialects.lenient import Json, child, children, count, parse_object, text
 from allweather.dialects.openai_responses.sealing import unsealed
-from allweather.provider_worker.forwarding import FALSE, Fields, addressed, raw
+from allweather.provider_worker.forwarding import FALSE, Fields, addressed, mend
 from allweather.provider_worker.openai_wire import failure
 from allweather.provider_worker.reading import complete
 from allweather.provider_worker.wire import Failed, HttpResponse, ServerSentEvent, Target, failed
@@ -47,7 +47,7 @@ def forwarded(body: bytes, model: str, target: Target, *, stream: bool) -> bytes
         changed.pop(name, None)
     changed["store"] = FALSE  # it stands for true where it is left out, and no vendor is to keep anything
     if b'"aw1.' in body:
-        changed["input"] = raw(list(unsealed(msgspec.json.decode(changed["input"]), origin(target))))
+        mend(changed, "input", lambda items: unsealed(items, origin(target)))
     return msgspec.json.encode(changed)
 
 

@@ -26,7 +26,7 @@ from allweather.dialects.lenient import Json, child, children, count, parse_obje
 from allweather.provider_worker import anthropic_body, parameters
 from allweather.provider_worker.anthropic_body import LEAST_BUDGET, ORIGIN
 from allweather.provider_worker.failures import by_status
-from allweather.provider_worker.forwarding import addressed, raw
+from allweather.provider_worker.forwarding import addressed, mend, raw
 from allweather.provider_worker.parameters import NATIVE, TRANSLATED, Fate, emulated, hint
 from allweather.provider_worker.rates import RateHeaders, retry_after_ms
 from allweather.provider_worker.reading import complete
@@ -86,7 +86,7 @@ class _Messages:
     def forward(self, body: bytes, target: Target, *, stream: bool) -> HttpRequest:
         changed = addressed(body, target.deployment.model, stream=stream)
         if b'"aw1.' in body:
-            changed["messages"] = raw(list(_without_foreign(msgspec.json.decode(changed["messages"]))))
+            mend(changed, "messages", _without_foreign)
         thinks = b'"enabled"' in bytes(changed.get("thinking", b""))
         if thinks and _begun_elsewhere(msgspec.json.decode(changed["messages"])):
             changed["thinking"] = raw({"type": "disabled"})
