@@ -19,7 +19,6 @@ async def every_step(lab: Lab) -> None:
     for point in steps if lab.thorough else lab.chance.sample(steps, _FEW):
         lab.services.amend("ingest", ALLWEATHER_FAILPOINTS=f"{point}=kill@1")
         await lab.services.restart("ingest")
-        await lab.services.until_ready("ingest")
         lab.services.amend("ingest", ALLWEATHER_FAILPOINTS="")
         lab.say(f"the feeder dies at {point}")
         armed = lab.services.pid("ingest")

@@ -11,7 +11,7 @@ from allweather.ingest import http, refusals
 from allweather.ingest.adapters.library import Library
 from allweather.ingest.batches.batch import ENDPOINTS, LASTS_MS, MESSAGES, Batch
 from allweather.ingest.batches.lines import parse_id, shown_id
-from allweather.ingest.doors.call import Call, DoorEndpoint
+from allweather.ingest.doors.call import Call, DoorEndpoint, give_json
 from allweather.ingest.doors.files import find, shown_file_id
 from allweather.ingest.doors.paging import limit, rendered
 from allweather.ingest.keys import Keyring
@@ -54,8 +54,7 @@ class BatchEndpoint(DoorEndpoint):
 
     async def tell(self, call: Call, batch: Batch) -> None:
         """Answer with a batch."""
-        body = msgspec.json.encode(shown(batch))
-        await http.respond(call.send, 200, body, http.naming(refusals.new_call_id(), call.dialect))
+        await give_json(call, msgspec.json.encode(shown(batch)))
 
 
 class CreateBatch(BatchEndpoint):
@@ -88,7 +87,7 @@ class ListBatches(BatchEndpoint):
         most, after = limit(call.query), parse_id(PREFIX, call.query.get("after", ""))
         found = await self._library.batches(call.tenant, after, most + 1, messages=False)
         page = rendered([shown(batch) for batch in found[:most]], has_more=len(found) > most)
-        await http.respond(call.send, 200, page, http.naming(refusals.new_call_id(), call.dialect))
+        await give_json(call, page)
 
 
 class ShowBatch(BatchEndpoint):

@@ -108,6 +108,11 @@ async def give(call: Call, reply: Reply) -> None:
     await http.respond(call.send, reply.status, reply.body, told)
 
 
+async def give_json(call: Call, body: bytes) -> None:
+    """Answer with what is known here: no request is behind it, so the answer has an id of its own."""
+    await http.respond(call.send, 200, body, http.naming(refusals.new_call_id(), call.dialect))
+
+
 async def _refuse(call: Call, refused: Refused) -> None:
     REQUESTS_REFUSED.inc(Refusal("http", call.tenant, refused.error.code or ""))
     if not call.began:

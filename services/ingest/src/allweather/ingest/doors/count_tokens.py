@@ -7,7 +7,7 @@ from allweather.contracts.slip import Dialect
 from allweather.dialects import asked
 from allweather.dialects.invalid import Invalid
 from allweather.ingest import http, refusals
-from allweather.ingest.doors.call import Call, DoorEndpoint
+from allweather.ingest.doors.call import Call, DoorEndpoint, give_json
 from allweather.ingest.doors.conversing import read_json
 from allweather.ingest.doors.messages import check_version
 from allweather.ingest.keys import Keyring
@@ -35,7 +35,7 @@ class CountTokens(DoorEndpoint):
         if self._configuration.route(needed.route) is None:
             raise refusals.not_found(f"model: {needed.route}")
         counted = msgspec.json.encode({"input_tokens": needed.needs.input_tokens})
-        await http.respond(call.send, 200, counted, http.naming(refusals.new_call_id(), call.dialect))
+        await give_json(call, counted)
 
 
 def _with_limit(body: bytes) -> bytes:

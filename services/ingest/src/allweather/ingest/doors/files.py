@@ -12,7 +12,7 @@ from allweather.ingest.adapters.library import Library
 from allweather.ingest.batches.files import MOST, File, TooLong, Writing
 from allweather.ingest.batches.lines import parse_id, shown_id
 from allweather.ingest.batches.multipart import Field, Multipart, NoForm
-from allweather.ingest.doors.call import Call, DoorEndpoint
+from allweather.ingest.doors.call import Call, DoorEndpoint, give_json
 from allweather.ingest.doors.paging import limit, rendered
 from allweather.ingest.keys import Keyring
 from allweather.ingest.minting import uuid7
@@ -40,10 +40,6 @@ class FileEndpoint(DoorEndpoint):
         """The file in the path. Raises `Refused` when there is none of this tenant."""
         return await find(self._library, call.path_params["id"], call.tenant)
 
-    async def tell(self, call: Call, body: bytes) -> None:
-        """Answer with JSON."""
-        await http.respond(call.send, 200, body, http.naming(refusals.new_call_id(), call.dialect))
-
 
 class UploadFile(FileEndpoint):
     """`POST`: the lines of a batch, as a form with `purpose` and `file`."""
@@ -62,7 +58,7 @@ class UploadFile(FileEndpoint):
         now = self._clock.now_ms()
         file = File(uuid7(now), call.tenant, purpose, name[:MAX_NAME], writing.size, await writing.end(), now)
         await self._library.keep_file(file, writing.parts)
-        await self.tell(call, msgspec.json.encode(shown(file)))
+        await give_json(call, msgspec.json.encode(shown(file)))
 
     async def _received(self, call: Call) -> tuple[str, str, Writing]:
         form = Multipart(call.incoming.get(b"content-type") or b"")
@@ -88,14 +84,14 @@ class ListFiles(FileEndpoint):
     async def serve(self, call: Call) -> None:
         most, after = limit(call.query), parse_id(PREFIX, call.query.get("after", ""))
         found = await self._library.files(call.tenant, after, most + 1)
-        await self.tell(call, rendered([shown(file) for file in found[:most]], has_more=len(found) > most))
+        await give_json(call, rendered([shown(file) for file in found[:most]], has_more=len(found) > most))
 
 
 class ShowFile(FileEndpoint):
     """`GET /{id}`."""
 
     async def serve(self, call: Call) -> None:
-        await self.tell(call, msgspec.json.encode(shown(await self.named(call))))
+        await give_json(call, msgspec.json.encode(shown(await self.named(call))))
 
 
 class DeleteFile(FileEndpoint):
@@ -108,7 +104,7 @@ class DeleteFile(FileEndpoint):
         if not await self._library.forget_file(file.id, call.tenant):
             raise refusals.invalid("file_in_use", "A batch that is under way reads this file: cancel it first.")
         told = {"id": shown_id(PREFIX, file.id), "object": "file", "deleted": True}
-        await self.tell(call, msgspec.json.encode(told))
+        await give_json(call, msgspec.json.encode(told))
 
 
 class FileContent(FileEndpoint):

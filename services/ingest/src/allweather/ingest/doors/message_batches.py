@@ -15,7 +15,7 @@ from allweather.ingest.batches.batch import LASTS_MS, MESSAGES, MOST_LINES, Batc
 from allweather.ingest.batches.files import File, TooLong, Writing
 from allweather.ingest.batches.lines import Fault, parse_id, shown_id
 from allweather.ingest.doors.batches import named_by
-from allweather.ingest.doors.call import Call, DoorEndpoint
+from allweather.ingest.doors.call import Call, DoorEndpoint, give_json
 from allweather.ingest.doors.files import send
 from allweather.ingest.doors.messages import check_version
 from allweather.ingest.doors.paging import limit
@@ -59,8 +59,7 @@ class MessageBatchEndpoint(DoorEndpoint):
 
     async def tell(self, call: Call, shown: Json) -> None:
         """Answer with JSON."""
-        body = msgspec.json.encode(shown)
-        await http.respond(call.send, 200, body, http.naming(refusals.new_call_id(), call.dialect))
+        await give_json(call, msgspec.json.encode(shown))
 
 
 class CreateMessageBatch(MessageBatchEndpoint):

@@ -6,8 +6,8 @@ import msgspec
 
 from allweather.contracts.config import Configuration
 from allweather.contracts.slip import Dialect
-from allweather.ingest import http, refusals
-from allweather.ingest.doors.call import Call, DoorEndpoint
+from allweather.ingest import refusals
+from allweather.ingest.doors.call import Call, DoorEndpoint, give_json
 from allweather.ingest.keys import Keyring
 
 
@@ -29,7 +29,7 @@ class ListModels(DoorEndpoint):
 
     async def serve(self, call: Call) -> None:
         body = self._anthropic if call.dialect is Dialect.ANTHROPIC_MESSAGES else self._openai
-        await http.respond(call.send, 200, body, http.naming(refusals.new_call_id(), call.dialect))
+        await give_json(call, body)
 
 
 class ShowModel(DoorEndpoint):
@@ -45,7 +45,7 @@ class ShowModel(DoorEndpoint):
             raise refusals.not_found(f"There is no such model. There are: {', '.join(known)}.")
         model = _model_info if call.dialect is Dialect.ANTHROPIC_MESSAGES else _model
         body = msgspec.json.encode(model(name, self._configuration))
-        await http.respond(call.send, 200, body, http.naming(refusals.new_call_id(), call.dialect))
+        await give_json(call, body)
 
 
 def _model(name: str, configuration: Configuration) -> dict[str, Any]:
