@@ -28,7 +28,9 @@ def stop(*_):
 
 class Answer(BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(503 if behaviour == "never-ready" else 200)
+        if waits := behaviour == "never-ready" or (behaviour == "waits" and not os.path.exists(journal + ".go")):
+            note("waits")
+        self.send_response(503 if waits else 200)
         self.end_headers()
         if self.path == "/exit":
             os._exit(0)
@@ -58,7 +60,10 @@ def journal(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make_program(tmp_path: Path, journal: Path) -> MakeProgram:
-    """`make_program(name, behaviour)`: a program that serves, or is `broken`, `stubborn` or `never-ready`."""
+    """`make_program(name, behaviour)`: a program that serves, or is `broken`, `stubborn` or `never-ready`.
+
+    One that `waits` is not ready before `journal.go` exists.
+    """
     script = tmp_path / "server.py"
     script.write_text(SERVER)
     ports = Ports(0)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -66,6 +67,28 @@ async def test_a_killed_program_comes_back_as_another_process(state: StateFolder
 
         assert supervisor.pid("a") not in (None, first)
         assert supervisor.snapshot()["a"]["restarts"] == 1
+
+
+async def test_a_program_that_comes_back_is_waited_for_however_long_what_it_needs_is_away(
+    state: StateFolder, make_program: MakeProgram, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = 0.0
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed)
+    monkeypatch.setattr("allweather.local.child.time", clock)
+    needed = journal.with_name("journal.go")
+    needed.touch()
+    async with running(state) as supervisor:
+        await supervisor.start(make_program("a", "waits"))
+        needed.unlink()
+        await supervisor.kill("a")
+        await eventually(lambda: "waits a" in read(journal))
+
+        passed = 3600.0
+        asked = len(read(journal))
+        await eventually(lambda: len(read(journal)) > asked + 1)
+        needed.touch()
+
+        await supervisor.until_ready("a")
 
 
 async def test_a_program_that_was_killed_for_good_stays_down_until_it_is_resumed(

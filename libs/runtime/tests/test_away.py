@@ -256,6 +256,25 @@ async def test_a_connection_that_dies_under_the_work_has_the_work_run_again(post
     assert len(set(runs)) == 2
 
 
+@pytest.mark.parametrize("in_transaction", [False, True])
+async def test_a_connection_in_a_state_that_asyncpg_does_not_understand_is_given_up(
+    postgres: Postgres, in_transaction: bool
+):
+    """As it was seen to leave one behind when the network reset it in the middle of an answer."""
+    runs: list[int] = []
+
+    async def confused_once(connection: Connection) -> int:
+        runs.append(connection.get_server_pid())
+        if len(runs) == 1:
+            raise asyncpg.InternalClientError("cannot switch to state 12; protocol is in the failed state")
+        return await connection.fetchval("SELECT 7")
+
+    answer = await (postgres.transact(confused_once) if in_transaction else postgres.run(confused_once))
+
+    assert answer == 7
+    assert len(set(runs)) == 2
+
+
 async def test_the_server_asks_after_clients_that_are_silent(postgres_dsn: str) -> None:
     async with open_postgres(SecretStr(postgres_dsn), name="x") as postgres:
         asked_after_s = await postgres.run(lambda c: c.fetchval("SHOW tcp_keepalives_idle"))

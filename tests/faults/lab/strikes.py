@@ -10,6 +10,9 @@ from lab.lab import Lab
 from allweather.drills.acts import ANTHROPIC_DOWN, ANTHROPIC_OVERLOADED, NORMAL, WORSE
 from allweather.vendorsim.faults import AnyFault
 
+_BACK_WITHIN_S: Final = 180.0
+"""Until a killed process must be ready again, though another fault strikes meanwhile what it needs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Strike:
@@ -22,7 +25,7 @@ class Strike:
 
 async def _kill(name: str, lab: Lab) -> None:
     await lab.kill(name)
-    await lab.services.until_ready(name)
+    await lab.services.until_ready(name, _BACK_WITHIN_S)
 
 
 async def _pause(name: str, lab: Lab) -> None:

@@ -1,6 +1,7 @@
 """One supervised program: started, waited for until ready, started again when it dies, stopped."""
 
 import asyncio
+import math
 import os
 import signal
 import time
@@ -81,7 +82,7 @@ class Child:
         try:
             await self.program.prepare()
             await self._spawn()
-            await self._until_ready()
+            await self._until_ready(self.program.ready_within)
         except BaseException:
             await self.stop()
             raise
@@ -138,7 +139,7 @@ class Child:
             self.restarts += 1
             with suppress(StartFailed):
                 await self._spawn()
-                await self._until_ready()
+                await self._until_ready(math.inf)  # what it needs may be away for long
         self._enter(Phase.EXITED)
 
     async def _spawn(self) -> None:
@@ -157,13 +158,13 @@ class Child:
         self._state.record(self.program.name, self._process.pid)
         self._changed()
 
-    async def _until_ready(self) -> None:
-        deadline = self._started + self.program.ready_within
+    async def _until_ready(self, within: float) -> None:
+        deadline = self._started + within
         while not await ready(self.program.probe):
             if self.pid is None:
                 raise self._failure(f"ended with code {await self._wait()} before it was ready")
             if time.monotonic() > deadline:
-                raise self._failure(f"was not ready within {self.program.ready_within:g} s")
+                raise self._failure(f"was not ready within {within:g} s")
             await asyncio.sleep(_POLL)
         self._enter(Phase.READY)
 

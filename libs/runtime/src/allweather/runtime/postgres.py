@@ -100,6 +100,9 @@ class Postgres:
                 if _lost(connection):
                     raise exceptions.ConnectionDoesNotExistError("closed during the work") from error
                 raise
+            except exceptions.InternalClientError as error:  # asyncpg has lost count of what the server answers to
+                connection.terminate()
+                raise exceptions.ConnectionDoesNotExistError("broke during the work") from error
 
 
 @asynccontextmanager

@@ -25,13 +25,14 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.fetch import FetchRequest
 
-from allweather.messaging.kafka import wire_format
+from allweather.messaging.kafka import connections, wire_format
 from allweather.messaging.kafka.settings import CLOSE_TIMEOUT, MEMBER, PRODUCER, READER, Connection
 from allweather.messaging.ports import Committed
 from allweather.messaging.tasks import cancel, heard
 from allweather.messaging.types import Message, Record, TopicPartition
 
 wire_format.install()
+connections.install()
 
 ClientError: Final = (KafkaError, TimeoutError, LookupError)
 """What a call can end with when brokers come and go. aiokafka also raises KeyError, from its table of connections."""
