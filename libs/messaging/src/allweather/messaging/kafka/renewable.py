@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 from allweather.messaging.kafka.client import ClientError
+from allweather.messaging.kafka.settings import CALL_TIMEOUT
+from allweather.messaging.tasks import cancel, heard
 
 log = logging.getLogger(__name__)
 
@@ -33,24 +35,21 @@ class Renewable(Generic[C]):
     def __init__(self, make: Callable[[], C]) -> None:
         self._make = make
         self._client: C | None = None
-        self._starting = asyncio.Lock()
+        self._starting: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[Any]] = set()
 
     async def get(self) -> C:
-        """The client, started. Waits for the brokers without end: give it a time limit."""
-        while True:
-            async with self._starting:
-                if self._client is not None:
-                    return self._client
-                client = self._make()
-                try:
-                    await client.start()
-                except ClientError as error:
-                    log.info("%s could not be started: %r", type(client).__name__, error)
-                else:
-                    self._client = client
-                    return client
-                await asyncio.sleep(_PAUSE)  # of all who wait here, one tries: the brokers are busy enough
+        """The client, started. Waits for the brokers without end: give it a time limit.
+
+        Of all who wait, one tries: the brokers are busy enough. It is a task of its own, because to end a start takes
+        seconds, which a caller whose time is over does not have; and the next to ask may find it done.
+        """
+        while (client := self._client) is None:
+            if self._starting is None or self._starting.done():
+                self._starting = asyncio.create_task(self._start())
+                self._starting.add_done_callback(heard)
+            await asyncio.shield(self._starting)
+        return client
 
     def discard(self, client: C) -> bool:
         """End this client. False when somebody has done so before."""
@@ -63,7 +62,21 @@ class Renewable(Generic[C]):
         return True
 
     async def close(self) -> None:
+        if self._starting is not None:
+            await cancel(self._starting)
         client, self._client = self._client, None
         if client is not None:
             await client.close()
         await asyncio.gather(*self._ending, return_exceptions=True)
+
+    async def _start(self) -> None:
+        while self._client is None:
+            client = self._make()
+            try:
+                async with asyncio.timeout(CALL_TIMEOUT):
+                    await client.start()
+            except ClientError as error:
+                log.info("%s could not be started: %r", type(client).__name__, error)
+                await asyncio.sleep(_PAUSE)
+            else:
+                self._client = client
