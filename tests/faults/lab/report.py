@@ -55,11 +55,14 @@ def shown(result: Result) -> Iterable[str]:
 
 
 def commit() -> str:
-    """The commit that was tried, marked when the tree differs from it."""
-    described = subprocess.run(
-        ("git", "describe", "--always", "--dirty", "--abbrev=12"), capture_output=True, text=True, check=False
-    )
-    return described.stdout.strip() or "unknown"
+    """The commit that is tried, marked when the tree differs from it in more than reports."""
+    at = _git("rev-parse", "--short=12", "HEAD")
+    changed = _git("status", "--porcelain", "--", ":/", ":(top,exclude)bench/reports")
+    return f"{at}-dirty" if changed else at or "unknown"
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(("git", *words), capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _all(folder: Path) -> list[Result]:

@@ -26,7 +26,7 @@ _CLIENTS_WITHIN_S: Final = 60.0
 
 async def tried(scenario: Scenario, seed: int, *, thorough: bool, say: Say) -> Result:
     """What came of it. The state folder of a trial that failed is kept. Raises `StackError`."""
-    began, at = monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+    began, at, tree = monotonic(), datetime.now(UTC).isoformat(timespec="seconds"), commit()
     async with opened(scenario, seed, thorough=thorough, say=say) as lab:
         async with _loaded(lab):
             await scenario.run(lab)
@@ -42,7 +42,7 @@ async def tried(scenario: Scenario, seed: int, *, thorough: bool, say: Say) -> R
         scenario=scenario.name,
         what=scenario.what,
         at=at,
-        commit=commit(),
+        commit=tree,
         seed=seed,
         thorough=thorough,
         seconds=round(monotonic() - began, 1),

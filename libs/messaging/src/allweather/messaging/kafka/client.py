@@ -1,4 +1,4 @@
-"""The only file that talks to a Kafka client: aiokafka behind the few calls that the rest of this package needs.
+"""The file that talks to a Kafka client: aiokafka behind the few calls that the rest of this package needs.
 
 aiokafka's types say little, so its objects are `Any` here and our own types begin at the signatures below.
 """
