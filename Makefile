@@ -1,7 +1,10 @@
 MAKEFLAGS += --warn-undefined-variables --no-builtin-rules
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-PYTHON ?= python3
+# A distribution's interpreter is built with profile-guided optimization, and needs a seventh less time than one that a
+# version manager has compiled without.
+PYTHON ?= $(shell for python in /usr/bin/python3.13 /usr/bin/python3.12 /usr/bin/python3.11; do \
+	$$python -c 'import ensurepip' 2> /dev/null && echo $$python && exit; done; echo python3)
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin

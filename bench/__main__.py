@@ -1,13 +1,13 @@
 """`make bench`: start the system, measure it, print and write the figures, and stop everything again."""
 
 import argparse
-import asyncio
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from allweather.local import foreground
 from allweather.local.errors import StackError
 from bench import load, profile, report, translation
 from bench.load import Unavailable
@@ -30,7 +30,8 @@ def main() -> int:
     progress = _Progress()
     OUT.mkdir(exist_ok=True)
     try:
-        figures = asyncio.run(_run(given.only or (TRANSLATION, *SCENARIOS), given.seconds, given.profile, progress.say))
+        chosen = given.only or (TRANSLATION, *SCENARIOS)
+        figures = foreground.run(_run(chosen, given.seconds, given.profile, progress.say))
     except (StackError, Unavailable, NoProfile) as problem:
         progress.say(str(problem))
         return 3

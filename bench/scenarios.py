@@ -20,7 +20,8 @@ _CONCURRENT: Final = 64
 _PER_SECOND: Final = 50
 _UNANSWERED: Final = 500
 _IDLE_S: Final = 20.0
-_WARM_UP_S: Final = 10.0
+_WARM_UP_S: Final = 40.0
+"""The broker's second compiler is done with most of it by then."""
 _PLAIN: Final = "All engines"
 _STREAMED: Final = "[DONE]"
 _PROFILED: Final = ("ingest", "policy", "router", "provider-worker.open-source", "audit-sink")

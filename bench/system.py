@@ -108,7 +108,12 @@ def _settings() -> LocalSettings:
     """Nothing of the environment counts but where jars are kept and come from: figures are to be comparable."""
     usual = LocalSettings()
     own = LocalSettings.model_construct(
-        state_dir=_state_dir(), config_dir=_CONFIG, port_base=0, kafka_heap_mb=_HEAP_MB, cache_dir=usual.cache_dir
+        state_dir=_state_dir(),
+        config_dir=_CONFIG,
+        port_base=0,
+        kafka_heap_mb=_HEAP_MB,
+        kafka_compilers=2,
+        cache_dir=usual.cache_dir,
     )
     return own.model_copy(update={"jar_repository": usual.jar_repository})
 

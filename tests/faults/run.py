@@ -7,7 +7,6 @@ could not be started.
 # ruff: noqa: T201 - a command prints
 
 import argparse
-import asyncio
 import random
 import sys
 import time
@@ -20,6 +19,7 @@ from lab.report import Result, shown, write
 from lab.scenario import Scenario
 from lab.trial import tried
 
+from allweather.local import foreground
 from allweather.local.errors import StackError
 
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _one(scenario: Scenario, seed: int, *, thorough: bool, as_json: bool) -> Result:
     _say(f"== {scenario.name}: {scenario.what} (seed {seed})")
-    result = asyncio.run(tried(scenario, seed, thorough=thorough, say=_say))
+    result = foreground.run(tried(scenario, seed, thorough=thorough, say=_say))
     file = write(result)
     print(msgspec.json.encode(result).decode() if as_json else "\n".join(shown(result)), flush=True)
     _say(f"report: {file}")

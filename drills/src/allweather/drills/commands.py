@@ -1,6 +1,5 @@
 """`allweather demo`: rehearse an afternoon of outages and check every promise."""
 
-import asyncio
 import json
 import shutil
 from typing import Annotated
@@ -12,6 +11,7 @@ from allweather.drills.screen import Screen, print_table
 from allweather.drills.stage import Stage, stage
 from allweather.drills.story import command, tell
 from allweather.drills.summary import Summary
+from allweather.local import foreground
 from allweather.local.errors import StackError
 from allweather.local.plan import Options
 from allweather.local.running import running
@@ -30,7 +30,7 @@ def demo(
     broke, 3 when the system could not be started.
     """
     try:
-        summary = asyncio.run(_demo(rate))
+        summary = foreground.run(_demo(rate))
     except StackError as problem:
         typer.secho(str(problem), err=True, fg=typer.colors.RED)
         raise typer.Exit(3) from None

@@ -32,6 +32,7 @@ class Cluster:
     brokers: int = 1
     advertised: Mapping[str, int] = field(default_factory=dict[str, int])
     heap_mb: int = 128
+    compilers: int = 1
     repository: str | None = None
 
     @property
@@ -81,7 +82,7 @@ class Cluster:
             f"-Xms{heap_mb}m",
             f"-Xmx{heap_mb}m",
             "-XX:+UseSerialGC",  # small heap, few cores
-            "-XX:TieredStopAtLevel=1",  # starts in half the time; compiling further costs more in minutes than it gains
+            *(("-XX:TieredStopAtLevel=1",) if self.compilers == 1 else ()),
             "-XX:+ExitOnOutOfMemoryError",
             "--sun-misc-unsafe-memory-access=allow",
             f"-Dlog4j2.configurationFile={_LOG4J}",

@@ -76,6 +76,7 @@ class Plan:
             brokers=self.options.brokers,
             advertised=self.options.advertised,
             heap_mb=self.settings.kafka_heap_mb,
+            compilers=self.settings.kafka_compilers,
             repository=self.settings.jar_repository,
         )
 

@@ -39,6 +39,8 @@ class LocalSettings(BaseSettings):
     redis_url: str | None = None
 
     kafka_heap_mb: int = Field(default=128, ge=96)
+    # The broker's compilers: the first alone starts in half the time; the second takes minutes until it has paid.
+    kafka_compilers: Literal[1, 2] = 1
     # The artifact repository to take the Kafka jars from, where a mirror is prescribed.
     jar_repository: str | None = None
     # "simulated" keeps to the simulators even where a real vendor's key is in the environment.
