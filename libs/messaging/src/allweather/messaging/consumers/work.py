@@ -22,7 +22,7 @@ class Pace:
     max_bytes: int = 4 * _MIB
     linger: float = LINGER
     """At least so long from one poll that brought records to the next, so that batches fill; after a pause at once."""
-    commit_interval: float = 0.25
+    commit_interval: float = 0.5
     revoke_grace: float = 5.0
     """How long a rebalance waits for the work in hand; the group's other members wait with it."""
     stop_grace: float = 10.0
