@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from allweather.messaging import (
     PublishTimeout,
     TailConsumer,
     TopicPartition,
+    open_broker,
     topics,
 )
 from allweather.messaging.kafka import membership
@@ -133,6 +135,22 @@ async def test_everybody_goes_on_after_a_broker_that_did_not_answer(
             await eventually(lambda: caught_up(broker, "o"), within=90)
 
         assert load.acknowledged <= await values(broker, ORDERED)
+
+
+async def test_a_service_that_starts_while_no_broker_answers_waits_for_one(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    await stage.supervisor.kill(BROKER, revive=False)
+    async with AsyncExitStack() as held:
+        opening = asyncio.create_task(
+            held.enter_async_context(open_broker(Connection(stage.bootstrap, client_id="early")))
+        )
+        await eventually(lambda: "waiting for kafka" in caplog.text, within=30)
+
+        await stage.supervisor.resume(BROKER)
+
+        broker = await opening
+        assert await broker.reachable()
 
 
 async def test_tail_goes_on_when_the_broker_was_killed(stage: Stage) -> None:

@@ -18,7 +18,7 @@ from allweather.messaging.errors import (
     TransientError,
     UnknownTopic,
 )
-from allweather.messaging.kafka.broker import KafkaBroker
+from allweather.messaging.kafka.broker import KafkaBroker, open_broker
 from allweather.messaging.kafka.settings import Connection
 from allweather.messaging.memory.broker import MemoryBroker
 from allweather.messaging.metrics import MetricName, Metrics, NoMetrics
@@ -74,5 +74,6 @@ __all__ = [
     "TransientError",
     "UnknownTopic",
     "note_progress",
+    "open_broker",
     "stepping_aside",
 ]

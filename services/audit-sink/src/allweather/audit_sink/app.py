@@ -14,7 +14,7 @@ from allweather.audit_sink.publishing import Publishing
 from allweather.audit_sink.reading import PIPELINE
 from allweather.audit_sink.settings import Settings
 from allweather.contracts import topics
-from allweather.messaging import Broker, Connection, KafkaBroker, OrderedConsumer, Pace, TransientError
+from allweather.messaging import Broker, Connection, OrderedConsumer, Pace, TransientError, open_broker
 from allweather.messaging.middleware import metered, retry
 from allweather.runtime.migrations import migrate
 from allweather.runtime.postgres import Postgres, open_postgres
@@ -37,7 +37,7 @@ async def main(service: Service[Settings]) -> None:
     key = load_or_create(settings.audit_key_file)
     postgres = await _postgres(service)
     broker = await service.own(
-        KafkaBroker(Connection(settings.kafka_bootstrap, client_id=member), metrics=MessagingMetrics())
+        open_broker(Connection(settings.kafka_bootstrap, client_id=member), metrics=MessagingMetrics())
     )
     signer = _signer(settings, key, broker)
 

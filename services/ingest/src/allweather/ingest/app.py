@@ -28,7 +28,7 @@ from allweather.ingest.responses import KEPT_MS
 from allweather.ingest.routes import House, doors
 from allweather.ingest.settings import Settings
 from allweather.ingest.waiters import WaitingRoom
-from allweather.messaging import Broker, KafkaBroker, Publisher, TailConsumer, TopicPartition
+from allweather.messaging import Broker, Publisher, TailConsumer, TopicPartition, open_broker
 from allweather.messaging.kafka.settings import Connection
 from allweather.runtime.clock import Clock
 from allweather.runtime.migrations import migrate
@@ -112,7 +112,7 @@ def _configuration(settings: Settings) -> Configuration:
 async def _broker(service: Service[Settings]) -> Broker:
     name = f"{service.name}-{service.settings.instance}"
     connection = Connection(service.settings.kafka_bootstrap, client_id=name)
-    return await service.own(KafkaBroker(connection, metrics=MessagingMetrics()))
+    return await service.own(open_broker(connection, metrics=MessagingMetrics()))
 
 
 async def _answers(broker: Broker) -> None:

@@ -1,7 +1,7 @@
 """The composition root of the policy service: the only place that builds its clients."""
 
 from allweather.contracts import config, topics
-from allweather.messaging import BatchHandler, Broker, KafkaBroker, OrderedConsumer, Points
+from allweather.messaging import BatchHandler, Broker, OrderedConsumer, Points, open_broker
 from allweather.messaging.kafka.settings import Connection
 from allweather.messaging.middleware.standard import standard
 from allweather.policy import files
@@ -26,7 +26,7 @@ async def main(service: Service[Settings]) -> None:
     await payloads.put(policy.rules.document)  # what a verdict's digest names can be read as long as the log
     member = f"{service.name}-{settings.instance}"
     broker = await service.own(
-        KafkaBroker(Connection(settings.kafka_bootstrap, client_id=member), metrics=MessagingMetrics())
+        open_broker(Connection(settings.kafka_bootstrap, client_id=member), metrics=MessagingMetrics())
     )
     handler = ClearRequests(policy, settings.secret(), read_body=bodies.read, keep_body=bodies.keep)
     service.probes.register("payload store", payloads.ping)

@@ -3,7 +3,7 @@
 import time
 
 from allweather.contracts import config, topics
-from allweather.messaging import Broker, ConcurrentConsumer, Connection, KafkaBroker, Pace, Points
+from allweather.messaging import Broker, ConcurrentConsumer, Connection, Pace, Points, open_broker
 from allweather.messaging.middleware import standard
 from allweather.provider_worker import results
 from allweather.provider_worker.adapters.bodies import Bodies
@@ -40,7 +40,7 @@ async def main(service: Service[Settings]) -> None:
     member = f"{group}-{settings.instance}"
     metrics = MessagingMetrics()
 
-    broker = await service.own(KafkaBroker(Connection(settings.kafka_bootstrap, member), metrics=metrics))
+    broker = await service.own(open_broker(Connection(settings.kafka_bootstrap, member), metrics=metrics))
     redis = await service.own(guarded_redis(settings.redis_url, on_away=REDIS_AWAY.hook(NONE)))
     vendors = await service.own(transport(config.Timeouts().connect))
     claims = RedisClaims(redis)

@@ -1,6 +1,7 @@
 """The composition root of the router: the only place that builds its clients."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from allweather.contracts import config, topics
@@ -8,11 +9,11 @@ from allweather.messaging import (
     BatchHandler,
     Broker,
     Connection,
-    KafkaBroker,
     Middleware,
     OrderedConsumer,
     Points,
     TransientError,
+    open_broker,
 )
 from allweather.messaging.middleware import standard
 from allweather.router.adapters.fleet import STAND_IN, Fleet
@@ -60,7 +61,7 @@ async def main(service: Service[Settings]) -> None:
         open_postgres(settings.postgres_dsn, name=member, away=TransientError, on_away=POSTGRES_AWAY.hook(NONE))
     )
     redis = await service.own(guarded_redis(settings.redis_url, on_away=REDIS_AWAY.hook(NONE)))
-    broker = await service.own(KafkaBroker(connection, metrics=metrics))
+    broker = await service.own(open_broker(connection, metrics=metrics))
     payloads = DirectoryPayloads(settings.payload_dir)
     for name, ping in (("postgres", postgres.ping), ("kafka", lambda: _answers(broker)), ("payloads", payloads.ping)):
         service.probes.register(name, ping)
@@ -81,8 +82,8 @@ async def main(service: Service[Settings]) -> None:
     _turn(service, "replicas", housekeeping.count_replicas, REPLICAS_EVERY_S)
     _turn(service, "forget", housekeeping.forget, FORGET_EVERY_S)
 
-    def stand_in() -> KafkaBroker:
-        return KafkaBroker(connection.named(f"{STAND_IN}-{settings.instance}"), metrics=metrics)
+    def stand_in() -> AbstractAsyncContextManager[Broker]:
+        return open_broker(connection.named(f"{STAND_IN}-{settings.instance}"), metrics=metrics)
 
     vendors = [vendor.id for vendor in configuration.vendors]
     fleet = Fleet(vendors, broker, stand_in, lambda group: _wrappers(group, metrics), board, clock)

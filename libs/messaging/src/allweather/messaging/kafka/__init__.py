@@ -1,6 +1,6 @@
 """The real broker."""
 
-from allweather.messaging.kafka.broker import KafkaBroker
+from allweather.messaging.kafka.broker import KafkaBroker, open_broker
 from allweather.messaging.kafka.settings import Connection
 
-__all__ = ["Connection", "KafkaBroker"]
+__all__ = ["Connection", "KafkaBroker", "open_broker"]

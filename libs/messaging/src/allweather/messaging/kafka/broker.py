@@ -1,7 +1,9 @@
 """The broker over Kafka."""
 
+import asyncio
+import logging
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +18,10 @@ from allweather.messaging.metrics import Metrics, NoMetrics
 from allweather.messaging.ports import Committed, GroupState, Publisher, Rebalances, Subscription
 from allweather.messaging.types import Record, TopicPartition
 
+log = logging.getLogger(__name__)
+
 _REACHABLE_WITHIN = 5.0
+_PAUSE = 0.5
 
 
 class KafkaBroker:
@@ -119,3 +124,19 @@ class KafkaBroker:
         if count is None:
             raise UnknownTopic(topic)
         return count
+
+
+@asynccontextmanager
+async def open_broker(connection: Connection, *, metrics: Metrics | None = None) -> AsyncGenerator[KafkaBroker]:
+    """The broker of a service, which has nothing to do before the cluster answers: opening waits for that."""
+    async with AsyncExitStack() as held:
+        yield await _answering(connection, metrics, held)
+
+
+async def _answering(connection: Connection, metrics: Metrics | None, held: AsyncExitStack) -> KafkaBroker:
+    while True:
+        try:
+            return await held.enter_async_context(KafkaBroker(connection, metrics=metrics))
+        except BrokerAway as error:
+            log.warning("waiting for kafka: %s", error)
+        await asyncio.sleep(_PAUSE)
