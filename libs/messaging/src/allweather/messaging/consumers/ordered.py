@@ -11,7 +11,7 @@ from allweather.messaging.consumers.work import Pace, Points
 from allweather.messaging.metrics import Metrics, NoMetrics
 from allweather.messaging.ports import Broker, Committed, StartOffsets, Subscription
 from allweather.messaging.progress import Progress
-from allweather.messaging.tasks import cancel
+from allweather.messaging.tasks import cancel, until_done
 from allweather.messaging.types import BatchHandler, Middleware, Record, TopicPartition
 
 
@@ -93,9 +93,10 @@ class _Batches:
             records = await self._intake.take()
             self._batch = asyncio.create_task(self._take(records))
             try:
-                await asyncio.wait({self._batch})
-            finally:
+                await until_done(self._batch)
+            except asyncio.CancelledError:
                 await cancel(self._batch)
+                raise
             if not self._batch.cancelled():  # cancelled by a rebalance: its records will be delivered again
                 self._batch.result()
         await asyncio.Event().wait()

@@ -40,6 +40,7 @@ class KafkaMembership:
         self._consumer, self._observer, self._rebalances = consumer, observer, rebalances
         self._group, self._instance = group, instance
         self._over: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
+        self._polling: asyncio.Timeout | None = None
         self._preparing: asyncio.Task[None] | None = None
         self._member_id: str | None = None
         self._assignment = 0
@@ -56,23 +57,15 @@ class KafkaMembership:
             raise MembershipLost(f"could not join group {self._group}: {error!r}") from error
 
     async def poll(self, *, timeout: float, max_records: int) -> Sequence[Record]:
-        polling = asyncio.ensure_future(self._drain(timeout, max_records))
+        self._raise_if_over()
         try:
-            # Between two assignments the client's poll waits without a limit, so it cannot be asked alone.
-            await asyncio.wait({polling, self._over}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            if not polling.done():
-                await cancel(polling)
-        if self._over.done():
-            self._over.result()
-        try:
-            assignment, records = polling.result()
+            return await self._drain(timeout, max_records)
         except UnicodeDecodeError:
             return await self._read_on(max_records)
         except ClientError as error:
+            self._raise_if_over()
             await self._raise_if_fenced()
             raise MembershipLost(f"group {self._group}: {error!r}") from error
-        return records if assignment == self._assignment else ()
 
     def pause(self, partitions: Collection[TopicPartition]) -> None:
         self._consumer.pause(self._consumer.assignment() & set(partitions))
@@ -96,14 +89,17 @@ class KafkaMembership:
         if self._over.done():
             self._over.exception()  # said or not, it is over
 
-    async def _drain(self, timeout: float, max_records: int) -> tuple[int, list[Record]]:
-        """Records, with the number of the assignment under which they were handed out.
+    async def _drain(self, timeout: float, max_records: int) -> Sequence[Record]:
+        """The client's poll, which between two assignments waits without a limit: `TimeoutError` when `_end` sets one.
 
-        Until we are told of them, the partitions may have been revoked; then others of theirs, which came before, have
-        been forgotten, and to go on with these would let the group's place pass those.
+        What it returns is in the caller's hands in the same turn. Were there another turn in between, a rebalance could
+        have other records forgotten, which came before these, and the group's place would pass those.
         """
-        records = await self._consumer.poll(timeout, max_records)
-        return self._assignment, records
+        try:
+            async with asyncio.timeout(None) as self._polling:
+                return await self._consumer.poll(timeout, max_records)
+        finally:
+            self._polling = None
 
     async def _revoked(self) -> None:
         self._assignment += 1
@@ -164,11 +160,18 @@ class KafkaMembership:
             raise Fenced(f"{self._instance} of group {self._group} was taken over by another process")
 
     def _end(self, error: Exception) -> None:
-        if not self._over.done():
-            self._over.set_exception(error)
+        if self._over.done():
+            return
+        self._over.set_exception(error)
+        if self._polling is not None:
+            self._polling.reschedule(0)
+
+    def _raise_if_over(self) -> None:
+        if self._over.done():
+            self._over.result()
 
     async def _read_on(self, max_records: int) -> Sequence[Record]:
-        assignment = self._assignment
+        assignment = self._assignment  # this way takes many turns
         try:
             partitions = self._consumer.assignment() - self._consumer.paused()
             records = await read_past(self._consumer, partitions, max_records)

@@ -13,7 +13,7 @@ from allweather.messaging.kafka.settings import COMPRESS_FROM, PUBLISH_TIMEOUT
 from allweather.messaging.lanes import Lane, check_size, lane_of, limit_of, size_of
 from allweather.messaging.metrics import Metrics
 from allweather.messaging.partitioning import partition_of
-from allweather.messaging.tasks import heard
+from allweather.messaging.tasks import heard, until_done
 from allweather.messaging.types import Message
 
 log = logging.getLogger(__name__)
@@ -49,8 +49,7 @@ class Line:
         try:
             await producer.send(messages, sent)
             for part in sent:
-                if not part.acknowledged.done():  # whole batches end together, so this is seldom true
-                    await asyncio.wait({part.acknowledged})
+                await until_done(part.acknowledged)
         except ClientError as error:
             _unheard(sent)
             self._discard(producer, error)
