@@ -108,8 +108,9 @@ class Flights:
         return self._trackers[record.position].admits(record.offset)
 
     def _launch(self, record: Record) -> None:
-        if self._trackers[record.position].begin(record.offset) is Begun.NEW:
-            self._flying[record.position, record.offset] = time.monotonic()
+        at = record.position
+        if self._trackers[at].begin(record.offset) is Begun.NEW:
+            self._flying[at, record.offset] = time.monotonic()
             self._metrics.gauge("messaging.in_flight", len(self._flying), group=self._group)
             self._spawn(self._fly(record))
         else:
@@ -137,8 +138,9 @@ class Flights:
 
     def _finish(self, landed: Sequence[tuple[Record, Outputs]]) -> None:
         for record, _ in landed:
-            self._trackers[record.position].finish(record.offset)
-            self._flying.pop((record.position, record.offset), None)
+            at = record.position
+            self._trackers[at].finish(record.offset)
+            self._flying.pop((at, record.offset), None)
         self._metrics.gauge("messaging.in_flight", len(self._flying), group=self._group)
         self._progress.note()
         self.moved.set()

@@ -58,7 +58,10 @@ class Intake:
     async def take(self) -> list[Record]:
         """The next batch, at least one record."""
         await self._any()
-        return self._pop(self._max_records)
+        batch, size = self._cut()
+        self._bytes -= size
+        self._left()
+        return batch
 
     async def first(self) -> Record:
         """The next record, left where it is until `pop`; whoever awaits in between must ask again."""
@@ -66,27 +69,24 @@ class Intake:
         return self._waiting[0]
 
     def pop(self) -> Record:
-        return self._pop(1)[0]
+        record = self._waiting.popleft()
+        self._bytes -= weight(record)
+        self._left()
+        return record
 
     async def _any(self) -> None:
         while not self._waiting:  # looked at again: between the signal and our turn it may all have been revoked
             await self._arrived.wait()
 
-    def _pop(self, limit: int) -> list[Record]:
-        if len(self._waiting) <= limit and self._bytes <= self._max_bytes:
+    def _cut(self) -> tuple[list[Record], int]:
+        """As many records as fit into a batch, at least one, and their weight."""
+        if len(self._waiting) <= self._max_records and self._bytes <= self._max_bytes:
             batch, size = list(self._waiting), self._bytes
             self._waiting.clear()
-        else:
-            batch, size = self._cut(limit)
-        self._bytes -= size
-        self._left()
-        return batch
-
-    def _cut(self, limit: int) -> tuple[list[Record], int]:
-        """As many records as fit into a batch, at least one, and their weight."""
+            return batch, size
         batch = [self._waiting.popleft()]
         size = weight(batch[0])
-        while self._waiting and len(batch) < limit and size + weight(self._waiting[0]) <= self._max_bytes:
+        while self._waiting and len(batch) < self._max_records and size + weight(self._waiting[0]) <= self._max_bytes:
             batch.append(self._waiting.popleft())
             size += weight(batch[-1])
         return batch, size
@@ -111,9 +111,10 @@ class Intake:
     def _left(self) -> None:
         if not self._waiting:
             self._arrived.clear()
-        if self._half_empty:
-            self._room.set()
-        if self._half_empty and self._paused and self._membership:
+        if not self._half_empty:
+            return
+        self._room.set()
+        if self._paused and self._membership:
             self._membership.resume(self._partitions)
             self._paused = False
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import msgspec
 from opentelemetry import trace
@@ -76,7 +75,7 @@ def _continuing(outputs: Outputs, passing: Passing, default: bytes | None) -> Ou
             return message
         return msgspec.structs.replace(message, headers=(*message.headers, (TRACEPARENT, context)))
 
-    return replace(outputs, messages=[continued(message) for message in outputs.messages])
+    return Outputs([continued(message) for message in outputs.messages], outputs.after_ack)
 
 
 def _written(context: SpanContext) -> bytes:
