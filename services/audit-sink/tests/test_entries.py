@@ -6,12 +6,13 @@ from base64 import b64encode
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allweather.audit_sink.entries import GAP, LIMIT, canonical, decode, encode
+from allweather.audit_sink.entries import GAP, LIMIT, canonical, decode, encode, tame, tamed
 from allweather.audit_sink.reading import PIPELINE, entry_of, fingerprint_of, gap_before
 from allweather.contracts import headers, ids, topics
 from allweather.contracts.examples import Example, all_examples
@@ -329,3 +330,17 @@ def test_any_field_in_an_internal_record_keeps_its_entry_canonical(
 
         assert len(content) <= LIMIT
         assert rfc8785.dumps(json.loads(content)) == content
+
+
+@given(
+    st.dictionaries(texts.filter(str.isascii), values | st.sampled_from(["x" * 501, [{"n": 2**53}], -(2**53), 10**30]))
+)
+def test_data_that_needs_no_taming_is_told_as_if_it_was_tamed(data: dict[str, Any]) -> None:
+    raw = json.dumps(data)
+    try:
+        expected = tame(json.loads(raw, parse_float=str))
+    except ValueError:
+        with pytest.raises(ValueError, match="ASCII"):
+            tamed(msgspec.Raw(raw.encode()))
+    else:
+        assert tamed(msgspec.Raw(raw.encode())) == expected

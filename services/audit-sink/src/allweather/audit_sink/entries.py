@@ -7,10 +7,11 @@ number with a fraction or an exponent is kept as its text), integers below 2^53 
 from collections.abc import Iterable
 from functools import reduce
 from hashlib import sha256
-from typing import Any, Final, cast
+from typing import Annotated, Any, Final, cast
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from allweather.contracts.model import digest
 
@@ -98,6 +99,34 @@ def fingerprint(headers: str | None, value: str | None, key: str | None, timesta
     return sha256(f"{headers}:{value}:{timestamp}:{key}".encode()).digest()[:FINGERPRINT_BYTES]
 
 
+def _value_space(depth: int) -> Any:
+    """The type of values that need no taming, if their keys are ASCII, and lie at most so deep."""
+    integer = Annotated[int, Meta(ge=-_LARGEST_INTEGER, le=_LARGEST_INTEGER)]
+    flat: Any = None | bool | integer | Annotated[str, Meta(max_length=TEXT_LIMIT)]
+    if depth == 0:
+        return flat
+    inner = _value_space(depth - 1)
+    return flat | list[inner] | dict[str, inner]
+
+
+_tame_decoder = msgspec.json.Decoder(dict[str, _value_space(4)])
+_wild_decoder = msgspec.json.Decoder(dict[str, Any], float_hook=str)
+
+
+def tamed(raw: msgspec.Raw) -> dict[str, Any]:
+    """The JSON object in `raw`, brought into the value space. Raises ValueError when it is none, or a key is not ASCII.
+
+    Nearly always it is there already, which the decoder finds out by the way.
+    """
+    content = bytes(raw)
+    if content.isascii() and b"\\" not in content:  # so are the keys
+        try:
+            return _tame_decoder.decode(content)
+        except msgspec.ValidationError:
+            pass
+    return tame(_wild_decoder.decode(content))
+
+
 def tame(fields: dict[str, Any]) -> dict[str, Any]:
     """`fields` brought into the value space, in place: texts cut, large integers as text.
 
@@ -119,7 +148,7 @@ def _tame(parent: Any, items: Iterable[tuple[str | int, Any]]) -> None:
             tame(item)
         elif kind is list:
             _tame(item, enumerate(cast(list[Any], item)))
-        elif kind is int and not -_LARGEST_INTEGER <= item <= _LARGEST_INTEGER:
+        elif kind is int and abs(item) > _LARGEST_INTEGER:
             parent[place] = str(item)
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from allweather.audit_sink.entries import GAP, VERSION, Digests, Entry, canonical, fingerprint, tame
+from allweather.audit_sink.entries import GAP, VERSION, Digests, Entry, canonical, fingerprint, tame, tamed
 from allweather.contracts import headers, ids, topics
 from allweather.contracts.model import digest
 from allweather.contracts.records import EventType, MalformedRecord, decode
@@ -100,7 +100,6 @@ class _Reply(msgspec.Struct, omit_defaults=True):
 
 _slip = msgspec.json.Decoder(_Slip)
 _cleared = msgspec.json.Decoder(_Cleared, float_hook=str)
-_data = msgspec.json.Decoder(dict[str, Any], float_hook=str)
 
 
 def entry_of(record: Record, index: int) -> Entry:
@@ -179,7 +178,7 @@ def _tell_internal(record: Record, told: Told, entry: Entry) -> None:
             entry.request_id, entry.tenant = slip.request_id, slip.tenant
             entry.slip = tame(slip.fields())
         if entry.type in _DECISIONS:
-            entry.data = tame(_data.decode(envelope.data))
+            entry.data = tamed(envelope.data)
         if bytes(envelope.response) != _NOTHING:
             entry.digests.response = digest(envelope.response)
     except _UNREADABLE as error:
