@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from allweather.audit_sink.merkle import Frontier
 from allweather.audit_sink.shards import Append, Shard
 from allweather.failpoints import OFF, Failpoints
-from allweather.messaging import ConsumerStopped, TopicPartition
+from allweather.messaging import ConsumerStopped
 from allweather.runtime.postgres import Postgres
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ _LOCK: Final = """
 SELECT shard FROM audit.trees JOIN unnest($1::int[], $2::bigint[]) AS expected (shard, size) USING (shard, size)
 ORDER BY shard FOR UPDATE OF trees
 """
-_GROW: Final = """
-UPDATE audit.trees SET size = grown.size, frontier = grown.frontier
-FROM unnest($1::int[], $2::bigint[], $3::bytea[]) AS grown (shard, size, frontier) WHERE trees.shard = grown.shard
-"""
 _ADVANCE: Final = """
-INSERT INTO audit.offsets (topic, partition, next_offset) SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[])
+WITH trees AS (
+    UPDATE audit.trees SET size = grown.size, frontier = grown.frontier
+    FROM unnest($1::int[], $2::bigint[], $3::bytea[]) AS grown (shard, size, frontier) WHERE trees.shard = grown.shard
+)
+INSERT INTO audit.offsets (topic, partition, next_offset) SELECT * FROM unnest($4::text[], $5::int[], $6::bigint[])
 ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset
 """
 _PUBLISHED: Final = """
@@ -116,7 +116,8 @@ class Log:
 
         async def write(connection: "Connection") -> None:
             await connection.execute("SET LOCAL synchronous_commit TO off")
-            await _grow(connection, steps)
+            await _lock(connection, steps)
+            await _advance(connection, steps)
             await _copy(connection, steps)
             await self._failpoints.pause("audit.before-commit")
 
@@ -174,28 +175,33 @@ class Log:
         return await self._postgres.run(lambda connection: connection.fetch(statement, *arguments))
 
 
-async def _grow(connection: "Connection", steps: Sequence[Append]) -> None:
+async def _lock(connection: "Connection", steps: Sequence[Append]) -> None:
     """Compare and set: the rows stay locked, and in the same order for every writer, until the transaction ends."""
-    shards = [step.before.number for step in steps]
-    locked = await connection.fetch(_LOCK, shards, [step.before.size for step in steps])
+    locked = await connection.fetch(_LOCK, [step.before.number for step in steps], [step.before.size for step in steps])
     if len(locked) < len(steps):
         raise FrontierMoved
-    frontiers = [step.after.frontier for step in steps]
-    await connection.execute(
-        _GROW, shards, [frontier.size for frontier in frontiers], [frontier.to_bytes() for frontier in frontiers]
-    )
 
 
-async def _copy(connection: "Connection", steps: Sequence[Append]) -> None:
+async def _advance(connection: "Connection", steps: Sequence[Append]) -> None:
+    """The trees and the source offsets, in one round trip."""
     places = [
-        (TopicPartition(topic, step.after.number), offset)
+        (topic, step.after.number, offset)
         for step in steps
         for topic, offset in step.after.offsets.items()
         if step.before.offsets.get(topic) != offset
     ]
     await connection.execute(
-        _ADVANCE, [at.topic for at, _ in places], [at.partition for at, _ in places], [offset for _, offset in places]
+        _ADVANCE,
+        [step.after.number for step in steps],
+        [step.after.size for step in steps],
+        [step.after.frontier.to_bytes() for step in steps],
+        [topic for topic, _, _ in places],
+        [number for _, number, _ in places],
+        [offset for _, _, offset in places],
     )
+
+
+async def _copy(connection: "Connection", steps: Sequence[Append]) -> None:
     rows = [
         (step.after.number, row.number, row.request_id, row.topic, row.source_offset, row.leaf_hash, row.entry.decode())
         for step in steps
