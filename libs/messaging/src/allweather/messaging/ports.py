@@ -35,6 +35,8 @@ class Subscription:
 
     topics: tuple[str, ...] = ()
     pattern: str | None = None
+    gather: float = 0.0
+    """So many seconds the brokers may keep records back, until they have many."""
 
     def __post_init__(self) -> None:
         if bool(self.topics) == (self.pattern is not None):

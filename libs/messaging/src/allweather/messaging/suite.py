@@ -14,6 +14,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -150,6 +151,15 @@ class BrokerSuite:
         for partition in range(4):
             offsets = [record.offset for record in seen.records if record.partition == partition]
             assert offsets == list(range(250))
+
+    async def test_records_that_are_kept_back_come_when_their_time_is_over(
+        self, broker: Broker, topic: str, name: str
+    ) -> None:
+        seen, pace = Seen(), replace(QUICK, gather=0.2)
+
+        async with running(OrderedConsumer(broker, seen.batch, group=name, topics=[topic], pace=pace)):
+            await broker.publisher.publish(numbered(topic, 3))
+            await eventually(lambda: len(seen.records) == 3)
 
     async def test_outputs_are_published_before_the_place_is_committed(
         self, broker: Broker, topic: str, target: str, name: str

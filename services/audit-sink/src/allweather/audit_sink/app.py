@@ -26,7 +26,7 @@ from allweather.telemetry.metrics import POSTGRES_AWAY
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SCHEMA = "audit"
-LINGER_S = 0.2
+GATHER_S = 0.2
 """How long a batch may fill: a larger one costs less for each record, and nobody waits for an entry."""
 
 
@@ -88,7 +88,7 @@ def _consumer(service: Service[Settings], broker: Broker, sink: Sink, member: st
         pattern=PIPELINE,
         middleware=(retry(group=service.name, metrics=metrics), metered(group=service.name, metrics=metrics)),
         start_offsets=sink.start_offsets,
-        pace=Pace(linger=LINGER_S),
+        pace=Pace(gather=GATHER_S),
         metrics=metrics,
         failpoints=service.failpoints,
     )

@@ -62,7 +62,7 @@ class ConcurrentConsumer:
             progress,
             group=group,
             instance=instance,
-            subscription=Subscription(tuple(topics), pattern),
+            subscription=Subscription(tuple(topics), pattern, pace.gather),
             start_offsets=None,
             pace=pace,
             metrics=metrics,

@@ -59,7 +59,7 @@ class OrderedConsumer:
             progress,
             group=group,
             instance=instance,
-            subscription=Subscription(tuple(topics), pattern),
+            subscription=Subscription(tuple(topics), pattern, pace.gather),
             start_offsets=start_offsets,
             pace=pace,
             metrics=metrics,

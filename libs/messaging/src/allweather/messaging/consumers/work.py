@@ -22,6 +22,8 @@ class Pace:
     max_bytes: int = 4 * _MIB
     linger: float = LINGER
     """At least so long from one poll that brought records to the next, so that batches fill; after a pause at once."""
+    gather: float = 0.0
+    """How long the brokers may keep records back, so that one fetch brings many; for work that nobody waits for."""
     commit_interval: float = 0.5
     revoke_grace: float = 5.0
     """How long a rebalance waits for the work in hand; the group's other members wait with it."""

@@ -60,7 +60,7 @@ class KafkaBroker:
     ) -> KafkaMembership:
         # Never the same as an instance id, or the two could not be told apart in a member's id.
         connection = self._connection.named(f"{self._connection.client_id}:{group}")
-        consumer = ConsumerClient(connection, group=group, instance=instance)
+        consumer = ConsumerClient(connection, group=group, instance=instance, gather=subscription.gather)
         membership = KafkaMembership(consumer, self._observer, rebalances, group=group, instance=instance)
         try:
             await membership.join(subscription)

@@ -26,7 +26,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.fetch import FetchRequest
 
 from allweather.messaging.kafka import connections, wire_format
-from allweather.messaging.kafka.settings import CLOSE_TIMEOUT, MEMBER, PRODUCER, READER, Connection
+from allweather.messaging.kafka.settings import CLOSE_TIMEOUT, MEMBER, PRODUCER, READER, Connection, gathering
 from allweather.messaging.ports import Committed
 from allweather.messaging.tasks import cancel, heard
 from allweather.messaging.types import Message, Record, TopicPartition
@@ -167,8 +167,10 @@ class _Listener(ConsumerRebalanceListener):
 class ConsumerClient:
     """A consumer, with a group or without one."""
 
-    def __init__(self, connection: Connection, *, group: str | None = None, instance: str | None = None) -> None:
-        member = {**MEMBER, "group_id": group, "group_instance_id": instance}
+    def __init__(
+        self, connection: Connection, *, group: str | None = None, instance: str | None = None, gather: float = 0.0
+    ) -> None:
+        member = {**MEMBER, **gathering(gather), "group_id": group, "group_instance_id": instance}
         options: dict[str, Any] = {**connection.options(), **(member if group else READER)}
         self._consumer: Any = AIOKafkaConsumer(**options)
 

@@ -67,6 +67,12 @@ MEMBER: dict[str, Any] = {
     "rebalance_timeout_ms": 60_000,
 }
 
+
+def gathering(seconds: float) -> dict[str, Any]:
+    """What lets the brokers keep records back for so long, or until there is as much as one partition may send."""
+    return {"fetch_min_bytes": _MIB, "fetch_max_wait_ms": int(seconds * 1000)} if seconds else {}
+
+
 COMPRESS_FROM = 8 * _KIB
 """Values from this size on are sent by a producer that compresses; below, compression costs more than it saves."""
 PUBLISH_TIMEOUT = 30.0
