@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from allweather.contracts.answers import Answer
 from allweather.contracts.conversation import Finish
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.slip import Dialect
-from allweather.provider_worker.adapters.http import AiohttpTransport, transport
+from allweather.provider_worker.adapters.http import IN_ONE_WRITE, AiohttpTransport, transport
 from allweather.provider_worker.call import MAX_ANSWER_BYTES, Call, Notes, Patience, Show, VendorCall
 from allweather.provider_worker.passing import Forwarded
 from allweather.provider_worker.sse import MAX_EVENT_BYTES
@@ -38,6 +39,7 @@ class Server:
         self._talk = talk
         self.connections = 0
         self.requests = 0
+        self.bodies: list[bytes] = []
         self.port = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -45,7 +47,7 @@ class Server:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
-                await reader.readexactly(int(length.split(b":")[1]))
+                self.bodies.append(await reader.readexactly(int(length.split(b":")[1])))
                 self.requests += 1
                 await self._talk(writer)
                 await writer.drain()
@@ -141,6 +143,46 @@ async def test_broken_call_is_not_made_again(vendors: AiohttpTransport) -> None:
         await called(vendors, server.port)
 
         assert server.requests == 1
+
+
+async def test_large_body_arrives_whole(vendors: AiohttpTransport) -> None:
+    """And the connection is used again, since all of it was taken."""
+    body = bytes(range(256)) * (IN_ONE_WRITE // 128)
+
+    async with serving(saying(response(ANSWER))) as server:
+        for _ in range(2):
+            call = replace(asked(server.port), request=HttpRequest(f"http://127.0.0.1:{server.port}/", body))
+            await VendorCall(vendors, lambda: 0).answer(call, PATIENCE, Notes())
+
+        assert (server.connections, server.bodies) == (1, [body, body])
+
+
+async def test_answer_that_comes_before_all_was_sent_is_read(vendors: AiohttpTransport) -> None:
+    """A vendor may say that a body is too large without reading it; no other call may have the rest of it before it."""
+    taken: list[asyncio.StreamWriter] = []
+
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(response(b"{}", status="413 Too Large"))
+        taken.append(writer)
+
+    async with await asyncio.start_server(early, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        request = HttpRequest(f"http://127.0.0.1:{port}/", b" " * (16 << 20))
+        for _ in range(2):
+            found = await VendorCall(vendors, lambda: 0).response(request, PATIENCE, Notes())
+            assert (found.status, found.body) == (413, b"{}")
+        assert len(taken) == 2
+        for writer in taken:
+            writer.close()
+
+
+@pytest.mark.parametrize("address", ["", "vendor.example/v1", "ftp://vendor.example", "http://vendor.example:x/"])
+async def test_address_that_is_none_is_unavailable(vendors: AiohttpTransport, address: str) -> None:
+    with pytest.raises(Failed) as caught:
+        await VendorCall(vendors, lambda: 0).response(HttpRequest(address, b"{}"), PATIENCE, Notes())
+
+    assert (caught.value.failure.kind, caught.value.failure.vendor_code) == (FailureKind.UNAVAILABLE, "transport")
 
 
 async def test_redirect_is_not_followed(vendors: AiohttpTransport) -> None:
