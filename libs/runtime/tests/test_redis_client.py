@@ -14,6 +14,7 @@ from allweather.runtime.redis_client import (
     RedisRefused,
     RedisUnusable,
     dialling,
+    packed,
 )
 
 
@@ -50,6 +51,14 @@ async def client(line: Recorder) -> AsyncIterator[RedisClient]:
     client = RedisClient(line.dial, timeout_s=10)
     yield client
     await client.close()
+
+
+def test_commands_are_written_with_the_lengths_of_their_words() -> None:
+    """In bytes, which are more than the letters; a number is its digits."""
+    written = packed([("SET", "clé", b"\x00\r\n", "PX", 15), ("PING",)])
+
+    first = b"*5\r\n$3\r\nSET\r\n$4\r\ncl\xc3\xa9\r\n$3\r\n\x00\r\n\r\n$2\r\nPX\r\n$2\r\n15\r\n"
+    assert written == first + b"*1\r\n$4\r\nPING\r\n"
 
 
 async def test_what_is_asked_during_an_exchange_goes_with_the_next(line: Recorder, client: RedisClient):
