@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from allweather.contracts.config import Deployment
 from allweather.contracts.slip import Priority, Slip
 from allweather.failpoints import Guard
@@ -18,8 +20,7 @@ DEFAULT_OUTPUT_TOKENS = 256
 """Reserved for an answer whose length the caller has not limited; settled with the vendor's count."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(msgspec.Struct, frozen=True):
     """All that the decision looks at."""
 
     slip: Slip

@@ -23,8 +23,7 @@ from allweather.provider_worker.wire import Embedder, Failed, Format, HttpReques
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A request without credentials, the form in which the vendor answers it, and how the answer is passed on."""
 
     request: HttpRequest

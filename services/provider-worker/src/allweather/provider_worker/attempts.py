@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from secrets import token_hex
 
+import msgspec
+
 from allweather.contracts.config import Configuration, Deployment, Timeouts
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.records import AttemptResult
@@ -42,8 +44,7 @@ class Attempt:
     deltas: DeltaStream | None
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(msgspec.Struct, frozen=True):
     """How an attempt ended, the answer as it is rendered for the caller, and what is left of the vendor's limits."""
 
     ended: AttemptResult

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import msgspec
+
 from allweather.contracts.answers import Answer, Assembly, Event, Unfinished
 from allweather.contracts.failures import FailureKind
 from allweather.provider_worker.adapters.http import Incoming, Transport, TransportFailed
@@ -35,8 +37,7 @@ BODY_END_GRACE_S = 0.05
 REQUEST_ID_HEADERS = ("request-id", "x-request-id", "apim-request-id", "x-vertex-request-id")
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(msgspec.Struct, frozen=True):
     """Limits of one call, in seconds."""
 
     first_token: float
@@ -63,8 +64,7 @@ Show = Callable[[str, bool], None]
 """Takes the payload of an event for the caller, and whether there is content in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """What is asked, in which form the vendor answers, and how the answer is passed on."""
 
     request: HttpRequest

@@ -4,9 +4,12 @@ A claim is a lease on an attempt, renewed while the call is made. It makes calls
 redelivered record is called again, and the router still settles the request once.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Self
+
+import msgspec
+from msgspec.structs import replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +21,7 @@ class Holder:
     """Grows from life to life: the time at which the process started."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """One record's claim on an attempt."""
 
     attempt: str

@@ -1,7 +1,6 @@
 """How attempts end, as records for the router. The slip is passed on as the bytes that came."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 import msgspec
@@ -19,8 +18,7 @@ MAX_INLINE_RESPONSE = 512 << 10
 SOURCE = b"/allweather/provider-worker"
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """What was seen of a call, whether it ended well or not."""
 
     http_status: int | None = None

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
+import msgspec
+
 from allweather.contracts.answers import Answer, Event
 from allweather.contracts.config import Deployment
 from allweather.contracts.conversation import Conversation
@@ -35,8 +37,7 @@ class HttpRequest:
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
+class HttpResponse(msgspec.Struct, frozen=True):
     """A response read to its end; header names are in lower case."""
 
     status: int
@@ -45,14 +46,12 @@ class HttpResponse:
     received_at_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ServerSentEvent:
+class ServerSentEvent(msgspec.Struct, frozen=True):
     data: str
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Answered(Generic[A]):
+class Answered(msgspec.Struct, Generic[A], frozen=True):
     """A vendor's answer, rendered for the caller. A refusal is an answer too."""
 
     answer: A

@@ -1,7 +1,5 @@
 """A dispatch record, read: what one attempt is about."""
 
-from dataclasses import dataclass
-
 import msgspec
 
 from allweather.contracts.records import Envelope, MalformedRecord, decode
@@ -21,8 +19,7 @@ class Dispatch(msgspec.Struct, frozen=True):
     first_token_timeout_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(msgspec.Struct, frozen=True):
     """One attempt to make, from one record."""
 
     record: Record
