@@ -4,13 +4,15 @@ So a vendor that answers nonsense gives an answer without a finish reason, which
 """
 
 import math
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
 Json = dict[str, Any]
 """A JSON object as it was read."""
+
+_NUMBER: Final = (int, float)
 
 
 def parse(data: str | bytes) -> Any:
@@ -23,21 +25,20 @@ def parse(data: str | bytes) -> Any:
 
 def parse_object(data: str | bytes) -> Json | None:
     """The JSON object, None when it is not one."""
-    value = parse(data)
-    return cast(Json, value) if isinstance(value, dict) else None
+    value: Json | None = parse(data)
+    return value if isinstance(value, dict) else None
 
 
 def child(parent: Json, name: str) -> Json:
     """The object of that name, empty when there is none."""
-    value = parent.get(name)
-    return cast(Json, value) if isinstance(value, dict) else {}
+    value: Json | None = parent.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def children(parent: Json, name: str) -> list[Json]:
     """The objects in the list of that name; whatever else is in it is passed over."""
-    value = parent.get(name)
-    items = cast(list[Any], value) if isinstance(value, list) else []
-    return [cast(Json, item) for item in items if isinstance(item, dict)]
+    value: list[Json | None] | None = parent.get(name)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def text(parent: Json, name: str) -> str:
@@ -49,7 +50,7 @@ def text(parent: Json, name: str) -> str:
 def count(parent: Json, name: str) -> int:
     """The number of that name, 0 when there is none."""
     value = parent.get(name)
-    return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0
+    return int(value) if isinstance(value, _NUMBER) and math.isfinite(value) else 0
 
 
 def label(parent: Json, name: str) -> str | None:

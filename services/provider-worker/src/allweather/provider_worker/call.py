@@ -189,10 +189,12 @@ class _Reading:
             return b""
 
     def _take(self, events: Iterable[ServerSentEvent]) -> None:
+        had_content = False
         for event in events:
             said = self._read(event)
             content = shows(said)
-            if content:
+            if content and not had_content:
+                had_content = True
                 self._note_content()
             for each in said:
                 self.assembly.add(each)

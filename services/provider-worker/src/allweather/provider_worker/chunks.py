@@ -38,9 +38,9 @@ UNKNOWN: Final = Finish.LENGTH
 def usage(completion: Json) -> Usage | None:
     """The counts of a completion or chunk, None where it has none. Servers leave out or null what they do not count."""
     counts = child(completion, "usage")
-    prompt, output = child(counts, "prompt_tokens_details"), child(counts, "completion_tokens_details")
     if not counts:
         return None
+    prompt, output = child(counts, "prompt_tokens_details"), child(counts, "completion_tokens_details")
     return Usage(
         input_tokens=count(counts, "prompt_tokens"),
         output_tokens=count(counts, "completion_tokens"),

@@ -36,7 +36,11 @@ class Passing(Protocol):
 
 def shows(events: Sequence[Event]) -> bool:
     """Whether any of them shows the caller something."""
-    return any(isinstance(event, SHOWN) for event in events)
+    return any(map(_shown, events))
+
+
+def _shown(event: Event) -> bool:
+    return isinstance(event, SHOWN)
 
 
 class Translated:

@@ -29,29 +29,34 @@ class EventParser:
         self._tail = lines.pop()
         self._grow(len(piece))
         for line in lines:
-            yield from self._line(line)
+            event = self._line(line)
+            if event is not None:
+                yield event
 
     def end(self) -> Iterator[ServerSentEvent]:
         """The event that was still open when the stream ended; its blank line may be all that is missing."""
-        yield from self._line(self._tail)
-        yield from self._dispatch()
+        for event in (self._line(self._tail), self._dispatch()):
+            if event is not None:
+                yield event
         self._tail = b""
 
-    def _line(self, line: bytes) -> Iterator[ServerSentEvent]:
+    def _line(self, line: bytes) -> ServerSentEvent | None:
+        """The event that the line completes."""
         line = line.removesuffix(b"\r")
         if not line:
-            yield from self._dispatch()
-        elif line.startswith(b"data:"):
+            return self._dispatch()
+        if line.startswith(b"data:"):
             self._data.append(line[5:].removeprefix(b" ").decode(errors="replace"))
         elif line.startswith(b"event:"):
             self._name = line[6:].strip().decode(errors="replace")
         elif not line.startswith((b":", b"id:", b"retry:")):
             self.stray += line
+        return None
 
-    def _dispatch(self) -> Iterator[ServerSentEvent]:
-        if self._data:
-            yield ServerSentEvent("\n".join(self._data), self._name)
+    def _dispatch(self) -> ServerSentEvent | None:
+        event = ServerSentEvent("\n".join(self._data), self._name) if self._data else None
         self._name, self._data, self._size = "", [], 0
+        return event
 
     def _grow(self, size: int) -> None:
         """Count what has come since the last event; pieces hold whole events or parts of them."""

@@ -20,7 +20,9 @@ class Joining:
     def add(self, payload: str) -> None:
         """Take in the next chunk."""
         chunk = parse_object(payload) or {}
-        self._head.update((name, value) for name, value in chunk.items() if value and name not in _NOT_OF_THE_WHOLE)
+        for name, value in chunk.items():
+            if value and name not in _NOT_OF_THE_WHOLE:
+                self._head[name] = value
         for choice in children(chunk, "choices"):
             self._add_choice(choice)
 
