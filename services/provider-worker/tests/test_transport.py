@@ -1,6 +1,7 @@
 """Calls at a server that does what no vendor should."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -175,6 +176,28 @@ async def test_answer_that_comes_before_all_was_sent_is_read(vendors: AiohttpTra
         assert len(taken) == 2
         for writer in taken:
             writer.close()
+
+
+async def test_large_body_that_nobody_takes_is_unavailable(
+    vendors: AiohttpTransport, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.abort()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        request = HttpRequest(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", b" " * (16 << 20))
+        with pytest.raises(Failed) as caught:
+            await VendorCall(vendors, lambda: 0).response(request, PATIENCE, Notes())
+    gc.collect()
+
+    assert (caught.value.failure.kind, caught.value.failure.vendor_code) == (FailureKind.UNAVAILABLE, "transport")
+    assert not caplog.records, "what the task that writes has met is heard of once"
+
+
+async def test_interim_answer_is_passed_over(vendors: AiohttpTransport) -> None:
+    async with serving(saying(b"HTTP/1.1 103 Early Hints\r\nlink: </>\r\n\r\n" + response(ANSWER))) as server:
+        assert isinstance(await called(vendors, server.port), Answered)
 
 
 @pytest.mark.parametrize("address", ["", "vendor.example/v1", "ftp://vendor.example", "http://vendor.example:x/"])

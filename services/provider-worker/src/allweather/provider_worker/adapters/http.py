@@ -28,6 +28,9 @@ HEADERS: Final = {"content-type": "application/json", "accept-encoding": "identi
 SWITCHING = 101
 """Nobody has asked for another protocol: the last that is to be understood of that connection."""
 
+_BROKEN: Final = (aiohttp.ClientError, HttpProcessingError, OSError)
+"""What aiohttp says of a connection that is of no use, or of what came over it."""
+
 
 class TransportFailed(Exception):
     """The vendor could not be reached, or the connection broke. The text names the kind, never an address or header."""
@@ -121,7 +124,7 @@ class _Exchange:
         protocol.set_response_params(read_until_eof=True, auto_decompress=False)
         await self._send(protocol, addressed)
         head, content = await protocol.read()
-        while head.code < 200 and head.code != SWITCHING:
+        while 100 <= head.code < 200 and head.code != SWITCHING:
             head, content = await protocol.read()
         content.on_eof(self._ended)
         return _Incoming(head.code, head.headers, content)
@@ -151,7 +154,7 @@ class _Exchange:
 
 async def _written(writer: StreamWriter, body: bytes) -> None:
     """Write `body` piece by piece. A connection that breaks meanwhile is noticed by whoever reads from it."""
-    with suppress(OSError):
+    with suppress(*_BROKEN):
         for at in range(0, len(body), PIECE):
             await writer.write(body[at : at + PIECE])
 
@@ -172,9 +175,6 @@ async def transport(connect_s: float) -> AsyncGenerator[AiohttpTransport]:
     """A transport that gives up on a connection after `connect_s`; all other limits are the call's own."""
     async with aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S) as pool:
         yield AiohttpTransport(pool, connect_s)
-
-
-_BROKEN: Final = (aiohttp.ClientError, HttpProcessingError, OSError)
 
 
 def _kind(error: Exception) -> str:
