@@ -275,6 +275,37 @@ async def test_a_connection_in_a_state_that_asyncpg_does_not_understand_is_given
     assert len(set(runs)) == 2
 
 
+async def server_pid(connection: Connection) -> int:
+    return await connection.fetchval("SELECT pg_backend_pid()")
+
+
+async def test_one_work_after_another_is_done_on_one_connection(postgres: Postgres):
+    assert await postgres.run(server_pid) == await postgres.run(server_pid)
+
+
+async def test_more_work_than_connections_waits_for_its_turn(postgres_dsn: str):
+    async with asyncio.timeout(10), open_postgres(SecretStr(postgres_dsn), name="x", connections=2) as postgres:
+        pids = await asyncio.gather(*(postgres.run(server_pid) for _ in range(20)))
+
+        assert len(set(pids)) == 2
+
+
+async def test_the_only_connection_of_a_pool_is_nobodys_between_two_works(postgres_dsn: str):
+    async with asyncio.timeout(10), open_postgres(SecretStr(postgres_dsn), name="x", connections=1) as postgres:
+        await postgres.ping()
+
+        async with postgres.pool.acquire() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_work_that_leaves_its_transaction_open_has_it_rolled_back(postgres: Postgres):
+    await postgres.run(lambda c: c.execute("CREATE TABLE IF NOT EXISTS unfinished (x int)"))
+
+    await postgres.run(lambda c: c.execute("BEGIN; INSERT INTO unfinished VALUES (1)"))
+
+    assert await postgres.run(lambda c: c.fetchval("SELECT count(*) FROM unfinished")) == 0
+
+
 async def test_the_server_asks_after_clients_that_are_silent(postgres_dsn: str) -> None:
     async with open_postgres(SecretStr(postgres_dsn), name="x") as postgres:
         asked_after_s = await postgres.run(lambda c: c.fetchval("SHOW tcp_keepalives_idle"))

@@ -63,6 +63,8 @@ class Postgres:
         self.pool = pool
         self._away = away
         self._on_away = on_away
+        self._at_hand: Connection | None = None
+        """Kept for the next work: a way through the pool and back costs a task, and more than a statement does."""
 
     async def run(self, work: Work[T]) -> T:
         """The result of `work` on a connection, outside any transaction: each statement is its own.
@@ -92,17 +94,54 @@ class Postgres:
         """Raise unless Postgres answers."""
         await self.run(lambda connection: connection.execute("SELECT 1"))
 
+    async def close(self) -> None:
+        """Wait for the work that is under way, then close every connection."""
+        await asyncio.gather(self.pool.close(), self._let_go())
+
     async def _once(self, work: Work[T]) -> T:
-        async with self.pool.acquire() as connection:
-            try:
-                return await work(connection)
-            except exceptions.InterfaceError as error:
-                if _lost(connection):
-                    raise exceptions.ConnectionDoesNotExistError("closed during the work") from error
-                raise
-            except exceptions.InternalClientError as error:  # asyncpg has lost count of what the server answers to
-                connection.terminate()
-                raise exceptions.ConnectionDoesNotExistError("broke during the work") from error
+        if self._at_hand is not None and _lost(self._at_hand):
+            await self._let_go()
+        connection = self._taken() or await self.pool.acquire()
+        try:
+            result = await _worked(work, connection)
+        except BaseException:
+            await self.pool.release(connection)
+            raise
+        if self._may_keep(connection):
+            self._at_hand = connection
+        else:
+            await self.pool.release(connection)
+        return result
+
+    def _taken(self) -> Connection | None:
+        connection, self._at_hand = self._at_hand, None
+        return connection
+
+    async def _let_go(self) -> None:
+        connection = self._taken()
+        if connection is not None:
+            await self.pool.release(connection)
+
+    def _may_keep(self, connection: Connection) -> bool:
+        """Whether nobody waits for it, and the pool has nothing to put right in it."""
+        if self._at_hand is not None or _lost(connection) or connection.is_in_transaction():
+            return False
+        pool = self.pool
+        spare = pool.get_idle_size() > 0 or pool.get_size() < pool.get_max_size()
+        return spare and not pool.is_closing()
+
+
+async def _worked(work: Work[T], connection: Connection) -> T:
+    """The result of `work`; a connection that breaks during it is said to have broken."""
+    try:
+        return await work(connection)
+    except exceptions.InterfaceError as error:
+        if _lost(connection):
+            raise exceptions.ConnectionDoesNotExistError("closed during the work") from error
+        raise
+    except exceptions.InternalClientError as error:  # asyncpg has lost count of what the server answers to
+        connection.terminate()
+        raise exceptions.ConnectionDoesNotExistError("broke during the work") from error
 
 
 @asynccontextmanager
@@ -136,11 +175,12 @@ async def open_postgres(
         },
     )
     await pool
+    postgres = Postgres(pool, away=away, on_away=on_away)
     try:
         await _answering(pool)
-        yield Postgres(pool, away=away, on_away=on_away)
+        yield postgres
     finally:
-        await _closed(pool)
+        await _closed(postgres)
 
 
 async def _as_it_is(_connection: object) -> None:
@@ -171,10 +211,10 @@ async def _answering(pool: Pool) -> None:
             pause = min(pause * 2, 5.0)
 
 
-async def _closed(pool: Pool) -> None:
+async def _closed(postgres: Postgres) -> None:
     """Close gracefully, but never wait long for a server that is gone."""
     try:
         async with asyncio.timeout(CLOSE_LIMIT_S):
-            await pool.close()
+            await postgres.close()
     except TimeoutError:
-        pool.terminate()
+        postgres.pool.terminate()
