@@ -72,12 +72,12 @@ class Deployment(Model, extra="forbid"):
     """Written here, or else that of its vendor and model in `prices.yaml`."""
     concurrency: Concurrency = Concurrency()
 
-    @property
+    @cached_property
     def group(self) -> str:
         """Vendor and model: repeats within it are charged to the retry budget."""
         return f"{self.vendor}/{self.model}"
 
-    @property
+    @cached_property
     def embeds(self) -> bool:
         """Whether its model makes vectors."""
         return Capability.EMBEDDINGS in self.capabilities

@@ -40,7 +40,8 @@ def event_id(request: UUID, step: str) -> str:
 
 def public_id(request: UUID, tenant: str, secret: bytes) -> str:
     """The id shown to callers: `req_<uuid>_<tag>`; the tag binds it to the tenant."""
-    return f"req_{request.hex}_{_tag(request.hex, tenant, secret)}"
+    digits = request.hex
+    return f"req_{digits}_{_tag(digits, tenant, secret)}"
 
 
 def parse_public_id(text: str, tenant: str, secret: bytes) -> UUID | None:

@@ -65,4 +65,6 @@ class Price(Rates):
 
     def rates(self, usage: Usage) -> Rates:
         """Those that hold for a call."""
+        if not self.tiers:
+            return self
         return next((tier for tier in reversed(self.tiers) if usage.input_tokens > tier.above), self)

@@ -214,4 +214,4 @@ class Slip(Model):
     @property
     def this_episode(self) -> tuple[Attempt, ...]:
         """The attempts of the current episode, oldest first."""
-        return tuple(a for a in self.attempts if a.episode == self.episode)
+        return tuple([a for a in self.attempts if a.episode == self.episode])

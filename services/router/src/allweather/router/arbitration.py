@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -54,7 +55,9 @@ class Plan:
 
     def disputed(self, taken: Collection[Key]) -> frozenset[UUID]:
         """Requests of which a step was taken already, or that were settled."""
-        return frozenset(request for request, position in self.rows if (request, position) not in taken)
+        if len(taken) == len(self.rows):
+            return frozenset()
+        return frozenset(key[0] for key in self.rows if key not in taken)
 
     def without(self, requests: Collection[UUID]) -> "Plan":
         """What it says of all other requests."""
@@ -71,8 +74,11 @@ def unsure(batch: Collection[Occurrence]) -> list[Occurrence]:
     A verdict or a result hardly ever finds its step taken. What ends or releases a request comes from outside of its
     chain, often while that goes on; and of several records of one request, each decides for the others.
     """
-    records = Counter(seen.request_id for seen in batch)
-    return [s for s in batch if records[s.request_id] > 1 or not isinstance(s.event, Cleared | AttemptResult)]
+    records = Counter([seen.request_id for seen in batch])
+    return [s for s in batch if records[s.request_id] > 1 or not isinstance(s.event, _HARDLY_EVER)]
+
+
+_HARDLY_EVER: Final = (Cleared, AttemptResult)
 
 
 def keys(seen: Occurrence) -> Iterable[Key]:
@@ -102,7 +108,8 @@ def plan(
                 decided(seen, carried.step)
                 made.steps.append(carried)
                 for row in _new_rows(carried, known):
-                    made.rows[row.key] = known[row.key] = row
+                    key = row.key
+                    made.rows[key] = known[key] = row
             case Fate.DROP:
                 pass
     return made if failpoints.skips("router.outcome-stops-dispatch") else _settled_first(made)
@@ -222,6 +229,8 @@ def _row(
 def _settled_first(made: Plan) -> Plan:
     """Take back every other step of a request that this very batch settles."""
     settled = {c.row.request_id for c in made.steps if c.row.position == OUTCOME_POSITION}
+    if not settled:
+        return made
     stopped = [c.row.key for c in made.steps if c.row.position != OUTCOME_POSITION and c.row.request_id in settled]
     if stopped:
         made.steps = [c for c in made.steps if c.row.key not in stopped]

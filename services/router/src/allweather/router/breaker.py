@@ -189,10 +189,13 @@ def _counted(state: Breaker, seen: Observation, settings: BreakerSettings) -> Br
 def _is_unwell(state: Breaker, settings: BreakerSettings) -> bool:
     if state.consecutive >= settings.consecutive:
         return True
-    calls = sum(b.calls for b in state.buckets)
+    calls = failures = slow = 0
+    for bucket in state.buckets:
+        calls += bucket.calls
+        failures += bucket.failures
+        slow += bucket.slow
     return calls >= settings.min_calls and (
-        sum(b.failures for b in state.buckets) >= settings.failure_share * calls
-        or sum(b.slow for b in state.buckets) >= settings.slow_share * calls
+        failures >= settings.failure_share * calls or slow >= settings.slow_share * calls
     )
 
 

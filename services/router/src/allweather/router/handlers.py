@@ -11,7 +11,7 @@ from allweather.contracts.config import Configuration
 from allweather.contracts.records import AttemptResult, Dispatch, Ended, Parked, Released
 from allweather.contracts.slip import ReplyAddress
 from allweather.failpoints import OFF, Failpoints
-from allweather.messaging import Message, Outputs, PermanentError, Record, TopicPartition
+from allweather.messaging import Message, Outputs, PermanentError, Record
 from allweather.router import arbitration, routing
 from allweather.router.arbitration import Carried, Plan
 from allweather.router.events import Occurrence
@@ -72,7 +72,7 @@ class DecideSteps:
         self._outbox = outbox
         self._clock = clock
         self._failpoints = failpoints
-        self._observed: dict[TopicPartition, int] = {}
+        self._observed: dict[tuple[str, int], int] = {}
 
     async def __call__(self, batch: Sequence[Record]) -> Outputs:
         seen = [await self._whole(read(record)) for record in batch]
@@ -110,10 +110,10 @@ class DecideSteps:
     def _observe(self, batch: Iterable[Occurrence]) -> None:
         """Let the health board learn from results, from each once however often its record is delivered here."""
         for seen in batch:
-            partition = TopicPartition(seen.cause.topic, seen.cause.partition)
-            if seen.cause.offset <= self._observed.get(partition, -1):
+            topic, partition, offset = seen.cause
+            if offset <= self._observed.get((topic, partition), -1):
                 continue
-            self._observed[partition] = seen.cause.offset
+            self._observed[topic, partition] = offset
             match seen.event:
                 case AttemptResult() as result:
                     self._board.attempted(result)

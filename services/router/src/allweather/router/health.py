@@ -89,15 +89,15 @@ class HealthBoard:
         """Whether and how the deployment may be called at `now_ms`."""
         if deployment.vendor in self.lost_vendors:
             return Condition("out", "worker_lost")
-        own = self.breaker(deployment.id, now_ms)
-        credential = self.breaker(credential_key(deployment), now_ms)
+        key = credential_key(deployment)
+        own, credential = self.breaker(deployment.id, now_ms), self.breaker(key, now_ms)
         if own.status == "open":
             return Condition("open", "breaker_open")
         if credential.status != "closed":
-            return self._under_probe(deployment, credential_key(deployment), "credential_out", now_ms)
+            return self._under_probe(deployment, key, "credential_out", now_ms)
         if own.status != "closed":
             return self._under_probe(deployment, deployment.id, "misconfigured", now_ms)
-        ramp = self._ramp(deployment, now_ms)
+        ramp = self._ramp(own, credential, now_ms)
         calls = self.calls(deployment)
         return Condition(
             crowded=ramp < 1 and self._crowded(calls, ramp),
@@ -120,7 +120,8 @@ class HealthBoard:
         if condition.probe:
             return 1
         calls = self.calls(deployment)
-        return math.ceil(self._for_released(calls, self._ramp(deployment, now_ms)) - calls.released)
+        own, credential = self.breaker(deployment.id, now_ms), self.breaker(credential_key(deployment), now_ms)
+        return math.ceil(self._for_released(calls, self._ramp(own, credential, now_ms)) - calls.released)
 
     def may_repeat(self, group: str, now_ms: int) -> bool:
         return self._budgets[group].allows(now_ms)
@@ -208,9 +209,8 @@ class HealthBoard:
         elif result.failure in _PUSHED_BACK:
             calls.pushed_back(result.ended_at_ms)
 
-    def _ramp(self, deployment: Deployment, now_ms: int) -> float:
-        """The share of its limit that its own and its credential's slow start permit."""
-        own, credential = self.breaker(deployment.id, now_ms), self.breaker(credential_key(deployment), now_ms)
+    def _ramp(self, own: Breaker, credential: Breaker, now_ms: int) -> float:
+        """The share of its limit that the slow start of a deployment and of its credential permit."""
         settings = self.settings
         return min(breaker.fraction(own, now_ms, settings), breaker.fraction(credential, now_ms, settings))
 

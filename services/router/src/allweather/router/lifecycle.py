@@ -191,13 +191,13 @@ def _ended(
 
 def _sum(charged: Sequence[Charge]) -> float | None:
     """USD in all; None when nothing was billed."""
-    return round(sum(charge.usd for charge in charged), 9) if charged else None
+    return round(sum([charge.usd for charge in charged]), 9) if charged else None
 
 
 def charges(slip: Slip, config: Configuration) -> tuple[Charge, ...]:
     """What every attempt cost that a vendor bills, by the prices of the configuration."""
-    billed = ((a, _deployment(a.deployment, config)) for a in slip.attempts)
-    return tuple(_charge(a.n, a.usage, d) for a, d in billed if a.usage and d)
+    billed = [(a.n, a.usage, _deployment(a.deployment, config)) for a in slip.attempts if a.usage]
+    return tuple([_charge(n, usage, deployment) for n, usage, deployment in billed if deployment])
 
 
 def _charge(n: int, usage: Usage, deployment: Deployment) -> Charge:
@@ -237,7 +237,7 @@ _LESSONS: Final = frozenset({FailureKind.TOO_LONG, FailureKind.UNSUPPORTED})
 
 
 def _calls(attempts: Sequence[Attempt]) -> int:
-    return sum(1 for a in attempts if a.failure is None or a.failure.is_attempt)
+    return len([a for a in attempts if a.failure is None or a.failure.is_attempt])
 
 
 def _too_long_again(slip: Slip) -> bool:

@@ -49,24 +49,24 @@ class Outbox:
 
     def _answer(self, outcome: Row, settled: Settled, address: ReplyAddress) -> Message:
         said = _said(settled)
-        request, tenant = outcome.request_id, outcome.tenant
-        event_id = ids.event_id(request, OUTCOME)
-        attributes = _attributes(EventType.SETTLED, event_id, request, tenant, outcome.at_ms, outcome.cause_id)
-        return self._reply(address, outcome, outcome.reply, (*attributes, *said))
+        event_id, key = ids.event_id(outcome.request_id, OUTCOME), _key(outcome.request_id)
+        attributes = _attributes(EventType.SETTLED, event_id, key, outcome.tenant, outcome.at_ms, outcome.cause_id)
+        return self._reply(address, outcome, outcome.reply, (*attributes, *said), key)
 
     def conflict(self, seen: Occurrence, verdict: Row) -> Message:
         """The reply to a submission whose key another body has used: no outcome, and nothing else happens."""
-        request, at_ms = seen.request_id, seen.slip.accepted_at_ms
-        event_id = ids.event_id(request, f"conflict/{ids.position_key(*seen.cause)}")
-        attributes = _attributes(EventType.CONFLICTED, event_id, request, verdict.tenant, at_ms, seen.cause_id)
+        key, at_ms = _key(seen.request_id), seen.slip.accepted_at_ms
+        event_id = ids.event_id(seen.request_id, f"conflict/{ids.position_key(*seen.cause)}")
+        attributes = _attributes(EventType.CONFLICTED, event_id, key, verdict.tenant, at_ms, seen.cause_id)
         said = ((headers.OUTCOME, b"conflict"), (headers.STATUS, str(_CONFLICT.status).encode()))
-        return self._reply(seen.slip.reply, verdict, errors.render(_CONFLICT, seen.slip.dialect), (*attributes, *said))
+        body = errors.render(_CONFLICT, seen.slip.dialect)
+        return self._reply(seen.slip.reply, verdict, body, (*attributes, *said), key)
 
-    def _reply(self, address: ReplyAddress, row: Row, body: bytes | None, said: Headers) -> Message:
+    def _reply(self, address: ReplyAddress, row: Row, body: bytes | None, said: Headers, key: bytes) -> Message:
         topic, partition, fallback = self._existing(address, row.tenant)
         public_id = ids.public_id(row.request_id, row.tenant, self._secret)
         addressed: Headers = ((headers.REQUEST_ID, public_id.encode()), *_echoed(address), *fallback)
-        return Message(topic, body, str(row.request_id).encode(), (*said, *addressed), partition)
+        return Message(topic, body, key, (*said, *addressed), partition)
 
     def _existing(self, address: ReplyAddress, tenant: str) -> tuple[str, int | None, Headers]:
         """Where the reply can go: the address, else the tenant's default topic with the reason why."""
@@ -100,8 +100,8 @@ def event(
     topic: str, kind: EventType, request: UUID, tenant: str, step: str, value: bytes, *, at_ms: int, cause: str
 ) -> Message:
     """An internal record: the same each time its step is carried out."""
-    attributes = _attributes(kind, ids.event_id(request, step), request, tenant, at_ms, cause)
-    return Message(topic, value, str(request).encode(), attributes)
+    key = _key(request)
+    return Message(topic, value, key, _attributes(kind, ids.event_id(request, step), key, tenant, at_ms, cause))
 
 
 def _internal(topic: str, kind: EventType, carried: Carried) -> Message:
@@ -110,7 +110,11 @@ def _internal(topic: str, kind: EventType, carried: Carried) -> Message:
     return event(topic, kind, row.request_id, row.tenant, row.step, value, at_ms=row.at_ms, cause=row.cause_id)
 
 
-def _attributes(kind: EventType, event_id: str, request: UUID, tenant: str, at_ms: int, cause: str) -> Headers:
+def _key(request: UUID) -> bytes:
+    return str(request).encode()
+
+
+def _attributes(kind: EventType, event_id: str, subject: bytes, tenant: str, at_ms: int, cause: str) -> Headers:
     """The CloudEvents attributes in binary mode."""
     return (
         (headers.CONTENT_TYPE, _JSON),
@@ -119,7 +123,7 @@ def _attributes(kind: EventType, event_id: str, request: UUID, tenant: str, at_m
         (headers.CE_SOURCE, _SOURCE),
         (headers.CE_TYPE, kind.encode()),
         (headers.CE_TIME, iso_time(at_ms).encode()),
-        (headers.CE_SUBJECT, str(request).encode()),
+        (headers.CE_SUBJECT, subject),
         (headers.CE_TENANT, tenant.encode()),
         (headers.CE_CAUSATION, cause.encode()),
     )
@@ -127,18 +131,18 @@ def _attributes(kind: EventType, event_id: str, request: UUID, tenant: str, at_m
 
 def _said(settled: Settled) -> Headers:
     """What a reply says besides its body."""
-    said = {
-        headers.OUTCOME: settled.outcome.value,
-        headers.STATUS: settled.status,
-        headers.MODEL: settled.model,
-        headers.DEPLOYMENT: settled.deployment,
-        headers.PROCESSED_IN: settled.processed_in,
-        headers.COST: None if settled.cost_usd is None else f"{settled.cost_usd:.9f}",
-        headers.PRICES: "; ".join(dict.fromkeys(charge.price for charge in settled.charges)) or None,
-        headers.ATTEMPTS: settled.attempts,
-        headers.CALL_ID: settled.call_id,
-    }
-    return tuple((name, str(value).encode()) for name, value in said.items() if value is not None)
+    said = (
+        (headers.OUTCOME, settled.outcome),
+        (headers.STATUS, str(settled.status)),
+        (headers.MODEL, settled.model),
+        (headers.DEPLOYMENT, settled.deployment),
+        (headers.PROCESSED_IN, settled.processed_in),
+        (headers.COST, None if settled.cost_usd is None else f"{settled.cost_usd:.9f}"),
+        (headers.PRICES, "; ".join(dict.fromkeys([charge.price for charge in settled.charges])) or None),
+        (headers.ATTEMPTS, str(settled.attempts)),
+        (headers.CALL_ID, settled.call_id),
+    )
+    return tuple([(name, value.encode()) for name, value in said if value is not None])
 
 
 def _echoed(address: ReplyAddress) -> Headers:

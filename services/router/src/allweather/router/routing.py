@@ -76,7 +76,7 @@ def never(decision: RoutingDecision) -> frozenset[str]:
 
 def is_repeat(slip: Slip, deployment: Deployment, config: Configuration) -> bool:
     """Whether its group has been called in this episode already: then the call is charged to the retry budget."""
-    return deployment.group in _calls_by_group(slip, config)
+    return bool(slip.attempts) and deployment.group in _calls_by_group(slip, config)
 
 
 def retry_after_until(attempt: Attempt) -> int:
@@ -96,26 +96,29 @@ def _reasons(
 ) -> list[str | None]:
     """For each deployment why it is left out, None for the eligible ones."""
     reasons = _permanent(slip, deployments, config)
-    if _episode_over(slip):
-        return [reason or EPISODE_OVER for reason in reasons]
-    tried = frozenset(a.deployment for a in slip.this_episode)
-    asked_to_wait = frozenset(a.deployment for a in slip.attempts if retry_after_until(a) > now_ms)
+    if slip.attempts:
+        reasons = _learned(slip, deployments, reasons, now_ms)
     calls = _calls_by_group(slip, config)
     released = slip.parks > 0
     for i, (deployment, condition) in enumerate(zip(deployments, conditions, strict=True)):
         if reasons[i] is not None:
             continue
-        if deployment.id in tried:
-            reasons[i] = "tried"
-        elif deployment.id in asked_to_wait:
-            reasons[i] = "retry_after"
-        elif condition.excluded:
+        if condition.excluded:
             reasons[i] = condition.excluded
         elif condition.spoken_for if released else condition.crowded:
             reasons[i] = SLOW_START
         elif calls:
             reasons[i] = _repeat_reason(calls.get(deployment.group, 0), deployment.group, health, now_ms)
     return reasons
+
+
+def _learned(slip: Slip, deployments: list[Deployment], reasons: list[str | None], now_ms: int) -> list[str | None]:
+    """The reasons, with those that the request's attempts give."""
+    if _episode_over(slip):
+        return [reason or EPISODE_OVER for reason in reasons]
+    told = {a.deployment: "retry_after" for a in slip.attempts if retry_after_until(a) > now_ms}
+    told |= {a.deployment: "tried" for a in slip.this_episode}
+    return [reason or told.get(d.id) for d, reason in zip(deployments, reasons, strict=True)]
 
 
 def _permanent(slip: Slip, deployments: list[Deployment], config: Configuration) -> list[str | None]:
@@ -127,10 +130,10 @@ def _permanent(slip: Slip, deployments: list[Deployment], config: Configuration)
         for i, deployment in enumerate(deployments):
             if reasons[i] is None and (deployment.group in unable or lacking(deployment, slip, config)):
                 reasons[i] = PARAMETER
-    floor = _refuted_window(slip, config)
+    floor = _refuted_window(slip, config) if slip.attempts else 0
     windows = [d.context_tokens for d, reason in zip(deployments, reasons, strict=True) if reason is None]
     # The estimate is an upper bound: when no window seems large enough, the largest is tried all the same.
-    enough = min(slip.needs.window_tokens, max((w for w in windows if w > floor), default=0))
+    enough = min(slip.needs.window_tokens, max([w for w in windows if w > floor], default=0))
     if not windows or min(windows) >= max(enough, floor + 1):
         return reasons
     return [

@@ -140,7 +140,12 @@ class StepTable:
 
 
 def _columns(rows: Iterable[Row]) -> list[Sequence[Any]]:
-    return list(zip(*(_values(row) for row in sorted(rows, key=attrgetter("key"))), strict=True))
+    return list(zip(*[_values(row) for row in sorted(rows, key=_order)], strict=True))
+
+
+def _order(row: Row) -> tuple[int, int]:
+    """That of its key; the number of a request is compared in a tenth of the time."""
+    return row.request_id.int, row.position
 
 
 def _values(row: Row) -> tuple[Any, ...]:
