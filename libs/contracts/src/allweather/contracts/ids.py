@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from hashlib import sha1
 from uuid import UUID
 
+from allweather.contracts.mac import mac
+
 _REQUESTS = UUID("5d0c4f0e-7d0b-5b62-9a53-6d1a3b0f3f11")
 _TAG_HEX = 16
 _NAMED = ~(0xF000 << 64 | 0xC000 << 48)
@@ -68,7 +70,7 @@ def _tag(hex_id: str, tenant: str, secret: bytes) -> str:
 
 
 def _hmac(secret: bytes, text: str) -> str:
-    return hmac.digest(secret, text.encode(), "sha256").hex()
+    return mac(secret, text.encode()).hex()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """API keys: who is calling. Only keyed digests of them are kept in memory."""
 
-import hmac
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
 
 from allweather.contracts.config import Configuration
+from allweather.contracts.mac import mac
 
 MIN_LENGTH: Final = 20
 MAX_LENGTH: Final = 256
@@ -52,7 +52,7 @@ class Keyring:
         return len(self._tenants)
 
     def _digest(self, key: bytes) -> bytes:
-        return hmac.digest(self._pepper, b"key:" + key, "sha256")
+        return mac(self._pepper, b"key:" + key)
 
 
 def _read(content: bytes, configuration: Configuration) -> Iterable[_Key]:
