@@ -1,6 +1,6 @@
 """What a body asks for, whatever the wire format: the part of it on which policy and routing decide."""
 
-from dataclasses import dataclass
+import msgspec
 
 from allweather.contracts.slip import Dialect, Needs
 from allweather.dialects.needs import needs
@@ -8,8 +8,7 @@ from allweather.dialects.openai_embeddings import reading as embeddings
 from allweather.dialects.registry import DIALECTS
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """The facts of one body."""
 
     route: str

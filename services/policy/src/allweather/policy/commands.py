@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from allweather.cli.output import emit, fail
@@ -64,7 +65,11 @@ def explain(
     )
     verdict = _verdict(policy, subject)
     held = {rule.id: _held(policy.rules, index, subject) for index, rule in enumerate(policy.rules.rules)}
-    found = {"subject": asdict(subject), "verdict": verdict.model_dump(exclude_none=True), "rules": held}
+    found = {
+        "subject": msgspec.structs.asdict(subject),
+        "verdict": verdict.model_dump(exclude_none=True),
+        "rules": held,
+    }
     emit(found, as_json=as_json, shown=_shown(verdict, held))
 
 

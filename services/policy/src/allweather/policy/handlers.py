@@ -23,6 +23,7 @@ KeepBody = Callable[[bytes], Awaitable[object]]
 MAX_TRACE: Final = 512
 """Bytes of a trace header that are passed on, as W3C Trace Context asks for at least."""
 
+_CARRIED: Final = frozenset({headers.TRACEPARENT, headers.TRACESTATE})
 _JSON = b"application/json"
 
 
@@ -46,13 +47,16 @@ class ClearRequests:
 
     async def _stored_bodies(self, identities: Sequence[Identity]) -> dict[str | None, bytes | None]:
         references = {identity.body_ref for identity in identities if identity.body_ref}
+        if not references:
+            return {}
         bodies = await asyncio.gather(*(self._read_body(reference) for reference in references))
         return dict(zip(references, bodies, strict=True))
 
     async def _keep_large(self, decided: Iterable[tuple[Submission, Slip]]) -> None:
         """Large bodies are in the store before a record names them."""
-        large = (s.body for s, slip in decided if slip.body_ref is not None and s.identity.body_ref is None)
-        await asyncio.gather(*(self._keep_body(body) for body in large))
+        large = [s.body for s, slip in decided if slip.body_ref is not None and s.identity.body_ref is None]
+        if large:
+            await asyncio.gather(*(self._keep_body(body) for body in large))
 
 
 def cleared(submission: Submission, slip: Slip) -> Message:
@@ -81,8 +85,7 @@ def cleared(submission: Submission, slip: Slip) -> Message:
 
 
 def _trace(record: Record) -> list[tuple[str, bytes | None]]:
-    carried = {headers.TRACEPARENT, headers.TRACESTATE}
-    return [(name, value) for name, value in record.headers if name in carried and value and len(value) <= MAX_TRACE]
+    return [(name, value) for name, value in record.headers if name in _CARRIED and value and len(value) <= MAX_TRACE]
 
 
 def _count(slips: Sequence[Slip]) -> None:

@@ -1,9 +1,10 @@
 """What an application asks for in the headers of its request record."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeVar
+
+import msgspec
 
 from allweather.contracts import headers
 from allweather.contracts.deadlines import EXPECTED, PARK_LIMIT_MS, deadline_ms
@@ -19,8 +20,7 @@ _SENT_ON = re.compile(r"[A-Za-z0-9._, -]{1,512}")
 E = TypeVar("E", bound=StrEnum)
 
 
-@dataclass(frozen=True, slots=True)
-class Hints:
+class Hints(msgspec.Struct, frozen=True):
     """The hints of one record, with the defaults of the Kafka door where it gives none."""
 
     dialect: Dialect
@@ -94,18 +94,17 @@ def _data_class(given: Given) -> str | None:
 
 def _api(given: Given) -> ApiHeaders | None:
     """They are sent on as they are, so they hold nothing but names."""
-    said = {name: _text(given, name) for name in (headers.API_VERSION, headers.API_BETAS)}
+    said = {name: text for name in (headers.API_VERSION, headers.API_BETAS) if (text := _text(given, name))}
     for name, text in said.items():
-        if text and not _SENT_ON.fullmatch(text):
+        if not _SENT_ON.fullmatch(text):
             expected = "up to 512 letters, digits, dots, dashes and underscores, and commas between names"
             raise Invalid("invalid_header", f"{name} is {quoted(text)}; expected {expected}.", name)
-    version, betas = said.values()
-    return ApiHeaders(version=version or None, betas=betas or None) if version or betas else None
+    return ApiHeaders(version=said.get(headers.API_VERSION), betas=said.get(headers.API_BETAS)) if said else None
 
 
 def _text(given: Given, name: str) -> str:
     value = given.raw(name)
     try:
-        return (value or b"").decode().strip()
+        return value.decode().strip() if value else ""
     except UnicodeDecodeError:
         raise Invalid("invalid_header", f"The header {name} is not UTF-8 text.", name) from None

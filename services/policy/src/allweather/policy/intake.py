@@ -1,6 +1,5 @@
 """From a request record to what is known of the request. Pure: nothing is refused here, faults become part of it."""
 
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -25,8 +24,7 @@ INLINE_LIMIT: Final = 1 << 20
 _HOUR_MS: Final = 3600 * 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """Which request a record submits: derived, so that every delivery and every replay names the same one."""
 
     record: Record
@@ -39,8 +37,7 @@ class Identity:
     fault: Invalid | None
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(msgspec.Struct, frozen=True):
     """All that is known of a request before the rules see it."""
 
     identity: Identity
@@ -65,7 +62,7 @@ class Submission:
             stream=self.asked.stream,
             input_tokens=needs.input_tokens,
             output_tokens=needs.output_tokens or 0,
-            capabilities=tuple(capability.value for capability in needs.capabilities),
+            capabilities=tuple([capability.value for capability in needs.capabilities]),
             hour=self.identity.record.timestamp_ms // _HOUR_MS % 24,
         )
 

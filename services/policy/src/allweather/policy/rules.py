@@ -6,9 +6,10 @@ asked for; when nothing is left the answer is no.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
+import msgspec
 from pydantic import Field
 
 from allweather.contracts.model import Model, canonical_json, digest
@@ -18,8 +19,7 @@ from allweather.policy.conditions import Condition, ConditionFailed, Facts
 RULE_ID: Final = r"^[a-z0-9][a-z0-9._/-]{0,126}$"
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """What a rule may look at: the names of these fields are the variables of `when`."""
 
     tenant: str
@@ -46,7 +46,7 @@ class Subject:
         return Facts({name: getattr(self, name) for name in names})
 
 
-VARIABLES: Final = frozenset(f.name for f in fields(Subject))
+VARIABLES: Final = frozenset(Subject.__struct_fields__)
 
 
 class Rule(Model, extra="forbid"):
