@@ -13,6 +13,52 @@ HEAD_LIMIT: Final = 64 << 10
 """Bytes of a request's line and headers together."""
 HEADERS_LIMIT: Final = 100
 HEAD_TIMEOUT_S: Final = 30.0
+GATHERED_LIMIT: Final = 16 << 10
+"""Bytes that are passed on at once, so that a slow reader is noticed by whoever writes on and on."""
+
+
+class Gathering(asyncio.Transport):
+    """Passes on in one piece what is written within one turn of the loop: each piece costs a system call.
+
+    The head of a response and its body come as two, and so do events that came together.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._transport = transport
+        self._loop = loop
+        self._gathered: list[Any] = []
+        self._size = 0
+
+    def write(self, data: Any) -> None:
+        if not self._gathered:
+            self._loop.call_soon(self._pass_on)
+        self._gathered.append(data)
+        self._size += len(data)
+        if self._size >= GATHERED_LIMIT:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        if self._gathered:
+            whole = b"".join(self._gathered)
+            self._gathered, self._size = [], 0
+            self._transport.write(whole)
+
+    def close(self) -> None:
+        self._pass_on()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
 
 
 class BoundedHead(HttpToolsProtocol):
@@ -26,8 +72,8 @@ class BoundedHead(HttpToolsProtocol):
     _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._patience = self.loop.call_later(HEAD_TIMEOUT_S, transport.close)
+        super().connection_made(Gathering(transport, self.loop))
+        self._patience = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_patience()
