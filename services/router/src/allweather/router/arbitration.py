@@ -4,7 +4,6 @@ The first row of a step wins. A record that caused it carries the stored decisio
 dropped. A batch settles first, and nothing is dispatched, parked or released where an outcome exists.
 """
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -74,11 +73,15 @@ def unsure(batch: Collection[Occurrence]) -> list[Occurrence]:
     A verdict or a result hardly ever finds its step taken. What ends or releases a request comes from outside of its
     chain, often while that goes on; and of several records of one request, each decides for the others.
     """
-    records = Counter([seen.request_id for seen in batch])
-    return [s for s in batch if records[s.request_id] > 1 or not isinstance(s.event, _HARDLY_EVER)]
+    once, several = set[UUID](), set[UUID]()
+    for seen in batch:
+        seen_before = seen.request_id in once
+        (several if seen_before else once).add(seen.request_id)
+    return [s for s in batch if not isinstance(s.event, _FIRST_AND_ONLY) or s.request_id in several]
 
 
-_HARDLY_EVER: Final = (Cleared, AttemptResult)
+_FIRST_AND_ONLY: Final = (Cleared, AttemptResult)
+"""What hardly ever finds its step taken."""
 
 
 def keys(seen: Occurrence) -> Iterable[Key]:

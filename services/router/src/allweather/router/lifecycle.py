@@ -5,8 +5,9 @@ an invalid or too long request, a deny, a full queue, a dead letter, its deadlin
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from allweather.contracts import ids
 from allweather.contracts.config import Configuration, Deployment
@@ -37,8 +38,7 @@ REMEMBERED_ATTEMPTS: Final = 64
 """A slip must stay small however many days an outage lasts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(msgspec.Struct, frozen=True):
     """Everything that a decision takes besides the request itself."""
 
     config: Configuration
@@ -207,19 +207,8 @@ def _charge(n: int, usage: Usage, deployment: Deployment) -> Charge:
 
 
 def _attempt(result: AttemptResult) -> Attempt:
-    return Attempt(
-        n=result.n,
-        deployment=result.deployment,
-        episode=result.episode,
-        failure=result.failure,
-        message=result.message,
-        http_status=result.http_status,
-        retry_after_ms=result.retry_after_ms,
-        dispatched_at_ms=result.dispatched_at_ms,
-        ended_at_ms=result.ended_at_ms,
-        first_token_ms=result.first_token_ms,
-        usage=result.usage,
-    )
+    """What a slip keeps of a result: the fields that both have."""
+    return Attempt.model_validate(vars(result))
 
 
 def _remembered(attempts: Sequence[Attempt], episode: int) -> tuple[Attempt, ...]:
