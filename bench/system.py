@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
+import yaml
 
 from allweather.local.plan import Options
 from allweather.local.running import Running, running
@@ -22,6 +23,8 @@ UPSTREAM: Final = "upstream"
 """Its share is read along, to know what the machine was busy with, and is not part of what a request costs."""
 
 _HEAP_MB: Final = 512
+_PARTITIONS: Final = 2
+"""One for each processor: more of them make smaller batches, and every fetch names all of them."""
 _UNUSED: Final = "vendorsim"
 """Started with everything else, and asked by nobody: the upstream stands in its place."""
 _CONFIG: Final = Path(__file__).parent / "config"
@@ -92,7 +95,7 @@ class Bench:
 async def started(report: Callable[[str], None]) -> AsyncGenerator[Bench]:
     """Everything up, on free ports and with empty tables; gone when left. Raises `StackError`."""
     settings = _settings()
-    await asyncio.to_thread(shutil.rmtree, settings.state_dir, ignore_errors=True)
+    await asyncio.to_thread(_clean, settings)
     async with _upstream() as (url, pid):
         options = Options(environment={"OPEN_SOURCE_BASE_URL": url, "OPEN_SOURCE_API_KEY": "bench"})
         async with running(settings, options, report) as system:
@@ -110,12 +113,22 @@ def _settings() -> LocalSettings:
     own = LocalSettings.model_construct(
         state_dir=_state_dir(),
         config_dir=_CONFIG,
+        topics_file=_state_dir() / "topics.yaml",
         port_base=0,
         kafka_heap_mb=_HEAP_MB,
         kafka_compilers=2,
         cache_dir=usual.cache_dir,
     )
     return own.model_copy(update={"jar_repository": usual.jar_repository})
+
+
+def _clean(settings: LocalSettings) -> None:
+    """Empty the state folder but for the topics, which are the usual ones with partitions of our own number."""
+    shutil.rmtree(settings.state_dir, ignore_errors=True)
+    topics = yaml.safe_load(LocalSettings().topics_file.read_text())
+    topics["defaults"]["partitions"] = _PARTITIONS
+    settings.state_dir.mkdir(parents=True)
+    settings.topics_file.write_text(yaml.safe_dump(topics))
 
 
 def _state_dir() -> Path:
