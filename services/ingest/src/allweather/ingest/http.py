@@ -37,6 +37,9 @@ class Incoming:
         self._headers = dict(given)
         self._repeated = _repeated(given) if len(self._headers) < len(given) else frozenset[bytes]()
 
+    def __contains__(self, name: bytes) -> bool:
+        return name in self._headers
+
     def get(self, name: bytes) -> bytes | None:
         """The value of a header. Raises `Refused` when it is there twice: two readers could choose differently."""
         if name in self._repeated:
@@ -136,7 +139,7 @@ async def respond(
 
 async def begin(send: Send, status: int, headers: Headers) -> None:
     """Send the status and the headers."""
-    raw = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
+    raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers]
     await send({"type": "http.response.start", "status": status, "headers": raw})
 
 

@@ -1,8 +1,9 @@
 """Outcomes as they reach the door: from a reply record, or from the router's view."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from allweather.contracts import headers
 from allweather.contracts.failures import OutcomeKind
@@ -20,8 +21,7 @@ _SHOWN: Final = {
 """Reply header -> HTTP header."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """The outcome of a request: its exact bytes, and what is said beside them."""
 
     status: int

@@ -1,6 +1,6 @@
 """Which path is whose."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from allweather.ingest.adapters.library import Library
 from allweather.ingest.adapters.response_table import Responses
 from allweather.ingest.doors.background import Background
 from allweather.ingest.doors.batches import CancelBatch, CreateBatch, ListBatches, ShowBatch
-from allweather.ingest.doors.call import ByMethod, spoken
+from allweather.ingest.doors.call import ByMethod, DoorEndpoint, spoken
 from allweather.ingest.doors.chat import ChatCompletions
 from allweather.ingest.doors.count_tokens import CountTokens
 from allweather.ingest.doors.embeddings import Embeddings
@@ -58,7 +58,7 @@ class House:
 
 
 def doors(house: House) -> ASGIApp:
-    """The ASGI application; the busiest path comes first."""
+    """The ASGI application."""
     keyring, acceptance, clock = house.keyring, house.acceptance, house.clock
     memory = Memory(house.responses, house.statuses)
     background = Background(acceptance.room, house.statuses, house.patience)
@@ -66,12 +66,14 @@ def doors(house: House) -> ASGIApp:
     files: Any = (keyring, house.library, house.payloads, clock)
     batches: Any = (keyring, house.library, clock)
     limits: Any = {"patience": house.patience, "max_waiting": house.max_waiting}
+    conversing: Mapping[str, DoorEndpoint] = {
+        "/v1/chat/completions": ChatCompletions(keyring, acceptance, clock, **limits),
+        "/v1/messages": Messages(keyring, acceptance, clock, **limits),
+        "/v1/embeddings": Embeddings(keyring, acceptance, clock, **limits),
+        "/v1/responses": CreateResponse(*stored[:3], **limits, memory=memory, background=background),
+    }
     routes: Sequence[BaseRoute] = [
-        Route("/v1/chat/completions", ChatCompletions(keyring, acceptance, clock, **limits)),
-        Route("/v1/messages", Messages(keyring, acceptance, clock, **limits)),
         Route("/v1/messages/count_tokens", CountTokens(keyring, house.configuration)),
-        Route("/v1/embeddings", Embeddings(keyring, acceptance, clock, **limits)),
-        Route("/v1/responses", CreateResponse(*stored[:3], **limits, memory=memory, background=background)),
         Route("/v1/responses/{id}", ByMethod(RetrieveResponse(*stored), DeleteResponse(*stored))),
         Route("/v1/responses/{id}/cancel", CancelResponse(*stored)),
         Route("/v1/responses/{id}/input_items", InputItems(*stored)),
@@ -92,7 +94,18 @@ def doors(house: House) -> ASGIApp:
         Route("/v1/models/{id:path}", ShowModel(keyring, house.configuration)),
         *(Route(path, ProbeDoor(house.probes).answer) for path in PATHS),
     ]
-    return Router(routes, redirect_slashes=False, default=_nowhere)
+    return Doors(conversing, Router(routes, redirect_slashes=False, default=_nowhere))
+
+
+class Doors:
+    """The busy paths, found by their name, before the router that tries one path after the other."""
+
+    def __init__(self, busy: Mapping[str, DoorEndpoint], others: ASGIApp) -> None:
+        self._busy = busy
+        self._others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._busy.get(scope["path"], self._others)(scope, receive, send)
 
 
 async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - the shape of ASGI

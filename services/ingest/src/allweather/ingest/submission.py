@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
+
+import msgspec
 
 from allweather.contracts import headers, ids, topics
 from allweather.contracts.ids import BodyReference, DoorAddress
@@ -32,8 +33,7 @@ HINTS: Final[Mapping[bytes, str]] = {
 _KEY = re.compile(rb"[\x21-\x7e][\x20-\x7e]{0,254}")
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(msgspec.Struct, frozen=True):
     """One HTTP request, ready to be published."""
 
     tenant: str
@@ -102,5 +102,5 @@ def _key(given: bytes) -> str:
 
 
 def _hints(incoming: Incoming) -> dict[str, bytes]:
-    found = ((name, incoming.short(header)) for header, name in HINTS.items())
+    found = [(name, incoming.short(header)) for header, name in HINTS.items() if header in incoming]
     return {name: value for name, value in found if value}

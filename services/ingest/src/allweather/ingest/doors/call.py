@@ -25,14 +25,13 @@ _BUG: Final = ApiError(500, "server_error", "internal_error", "Something went wr
 class Call:
     """One HTTP request while it is served."""
 
-    __slots__ = ("began", "dialect", "incoming", "path_params", "query", "receive", "request_id", "send", "tenant")
+    __slots__ = ("_scope", "began", "dialect", "incoming", "receive", "request_id", "send", "tenant")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, dialect: Dialect | None) -> None:
+        self._scope = scope
         self.incoming = Incoming(scope)
         self.dialect = dialect or spoken(self.incoming)
         """In which the caller is answered."""
-        self.path_params: dict[str, str] = scope.get("path_params", {})
-        self.query = QueryParams(scope.get("query_string", b""))
         self.receive = receive
         self.send = send
         self.tenant = ""
@@ -40,6 +39,16 @@ class Call:
         """The public id, once there is one."""
         self.began = False
         """Whether a response is under way, so that no other can be sent."""
+
+    @property
+    def path_params(self) -> dict[str, str]:
+        """What stands in the places that the route left open."""
+        return self._scope.get("path_params", {})
+
+    @property
+    def query(self) -> QueryParams:
+        """What follows the path."""
+        return QueryParams(self._scope.get("query_string", b""))
 
 
 def spoken(incoming: Incoming) -> Dialect:
