@@ -26,7 +26,7 @@ from allweather.telemetry.metrics import POSTGRES_AWAY
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SCHEMA = "audit"
-GATHER_S = 0.2
+GATHER_S = 0.5
 """How long a batch may fill: a larger one costs less for each record, and nobody waits for an entry."""
 
 
