@@ -180,6 +180,17 @@ async def test_released_requests_that_come_back_make_room_for_others(world: Worl
     assert await world.parked.queues() == []
 
 
+async def test_a_backlog_is_emptied_although_another_replica_handles_what_is_let_go(world: World):
+    await park(world, *(a_slip(f"ticket-{i}") for i in range(40)))
+
+    for _ in range(4):
+        await world.release.let_go()
+        world.clock.advance(3)
+        world.board.forget(world.clock.now_ms())
+
+    assert len(released(world)) == 40
+
+
 async def test_a_crash_between_publishing_and_deleting_releases_twice_and_dispatches_once(world: World):
     """R4: the row is deleted after the acknowledgement; the second release finds its step taken."""
     await park(world, a_slip())

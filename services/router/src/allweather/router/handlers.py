@@ -118,8 +118,8 @@ class DecideSteps:
                 case AttemptResult() as result:
                     self._board.attempted(result)
                     count_attempt(result, self._config)
-                case Released():
-                    self._board.arrived(seen.request_id)
+                case Released(released_at_ms=at_ms):
+                    self._board.arrived(seen.request_id, self._clock.now_ms() - at_ms)
                 case _:
                     pass
 

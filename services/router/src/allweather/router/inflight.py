@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
-_FORGET_MS = 60_000
+_CALL_MS = 60_000
 """After a rebalance another replica sees the results: a call must not count for ever."""
 _ROUND_MS = 1_000
 
@@ -23,29 +23,42 @@ class InFlight:
 
     limit: float
     most: float
-    released: int = 0
-    """How many of them are calls of requests that had been parked."""
     _calls: dict[UUID, _Call] = field(default_factory=dict[UUID, _Call])
+    _coming: dict[UUID, int] = field(default_factory=dict[UUID, int])
+    """Requests that were let go and are not here yet: until when they are waited for."""
+    _released: int = 0
+    _reduced_ms: int = 0
 
     def __len__(self) -> int:
-        return len(self._calls)
+        return len(self._calls) + len(self._coming)
 
-    _reduced_ms: int = 0
+    @property
+    def released(self) -> int:
+        """How many of them are calls of requests that had been parked, or will soon be."""
+        return self._released + len(self._coming)
 
     @property
     def fresh(self) -> int:
         """How many of them are calls of requests that have never been parked."""
-        return len(self) - self.released
+        return len(self._calls) - self._released
+
+    def let_go(self, request: UUID, until_ms: int) -> None:
+        """A parked request will soon be called for, here or by another replica: waited for until then."""
+        self._coming[request] = until_ms
+
+    def arrived(self, request: UUID) -> None:
+        """From now on its call counts."""
+        self._coming.pop(request, None)
 
     def began(self, call: UUID, now_ms: int, *, released: bool) -> None:
         self.ended(call)
-        self._calls[call] = _Call(now_ms + _FORGET_MS, released)
-        self.released += released
+        self._calls[call] = _Call(now_ms + _CALL_MS, released)
+        self._released += released
 
     def ended(self, call: UUID) -> None:
         known = self._calls.pop(call, None)
         if known is not None:
-            self.released -= known.released
+            self._released -= known.released
 
     def answered(self) -> None:
         """The deployment bore a call."""
@@ -60,3 +73,5 @@ class InFlight:
         """Drop what began too long ago. Calls are kept in the order in which they began."""
         while self._calls and next(iter(self._calls.values())).until_ms < now_ms:
             self.ended(next(iter(self._calls)))
+        for request in [request for request, until_ms in self._coming.items() if until_ms < now_ms]:
+            del self._coming[request]
