@@ -103,6 +103,7 @@ SCENARIOS = (
         all_vendors,
         Conditions(
             config_dir=CONFIG / "three-tenants",
+            replicas={"router": 2},
             tenants=("demo", "other", "third"),
             ways=either_class_through_either_door,
         ),
