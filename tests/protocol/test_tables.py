@@ -50,7 +50,8 @@ def _take(dice: random.Random) -> Any:
     slip = dice.choice(SLIPS).model_copy(update={"position": dice.randrange(1, 4)})
     verdict, step = _row(slip, 0), _row(slip, dice.choice([slip.position, slip.position, OUTCOME_POSITION]))
     rows = dice.choice([[step], [verdict, replace(step, after=0)], [replace(verdict, after=step.position), step]])
-    parking = Parking(slip.request_id, slip.parks, T0 + dice.randrange(2_000), slip, BODY, bytes=len(BODY))
+    not_before_ms, partition = T0 + dice.randrange(2_000), dice.choice([None, 0, 1])
+    parking = Parking(slip.request_id, slip.parks, partition, not_before_ms, slip, BODY, bytes=len(BODY))
     parkings = [parking] if step.position == slip.position and dice.random() < 0.7 else []
     unpark = [slip.request_id] if dice.random() < 0.1 else []
 
@@ -84,13 +85,13 @@ def _wait(dice: random.Random) -> Any:
 
 
 def _let_go(dice: random.Random) -> Any:
-    now_ms, limit = T0 + dice.randrange(3_000), dice.randrange(1, 3)
+    now_ms, limit, mine = T0 + dice.randrange(3_000), dice.randrange(1, 3), dice.choice([{0}, {1}, {0, 1}])
 
     async def ask(_steps: Steps, parked: ParkedRequests) -> Any:
         queues = sorted(await parked.queues(), key=str)
         waiting = sorted({(queue.priority, queue.tenant) for queue in queues})
         grants = [Grant(*who, [q.lane for q in queues if (q.priority, q.tenant) == who], limit) for who in waiting]
-        gone = await parked.let_go(grants, now_ms, _published)
+        gone = await parked.let_go(grants, mine, now_ms, _published)
         return str(queues), [_known(waiting) for waiting in gone]
 
     return ask

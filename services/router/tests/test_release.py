@@ -10,11 +10,13 @@ from allweather.contracts import headers, ids, topics
 from allweather.contracts.records import Dispatch, Ended, EventType, Released, decode
 from allweather.contracts.slip import Needs, Priority, Slip, Verdict
 from allweather.failpoints import FailpointReached, Failpoints
-from allweather.messaging import Message, Record
+from allweather.messaging import Message, Record, TopicPartition
+from allweather.router.events import Cause
 from allweather.router.fairness import DeficitRoundRobin
-from allweather.router.parking import Grant, Waiting
+from allweather.router.parking import Grant, Parking, Waiting
+from allweather.router.steps import Row
 from allweather.router.testing.records import BODY, T0, a_slip, attempted, cleared, ended
-from allweather.router.testing.world import World
+from allweather.router.testing.world import PARTITIONS, World
 
 VENDORS = frozenset({"alpha", "beta", "gamma"})
 
@@ -26,6 +28,30 @@ async def park(world: World, *slips: Slip) -> None:
     assert [message.topic for message in parked] == [topics.PARKED] * len(slips)
     world.board.lost_vendors = frozenset()
     world.clock.advance(60)
+
+
+def replicas(world: World) -> tuple[World, World]:
+    """Two routers over the same tables and topics, each with one of the two partitions."""
+    other = World(world.steps, world.parked, world.config)
+    other.clock, other.broker = world.clock, world.broker
+    other.start()
+    for n, router in enumerate((world, other)):
+        own(router, n)
+        router.board.replicas = 2
+    return world, other
+
+
+def own(world: World, *partitions: int) -> None:
+    world.assignment = frozenset(TopicPartition(topics.RESULTS, n) for n in partitions)
+
+
+async def handle_released(*routers: World) -> None:
+    """What was let go reaches the owner of its partition, is called for there, and answered."""
+    for world in routers:
+        here = results(world, EventType.RELEASED)
+        mine = [record for record in here if TopicPartition(topics.RESULTS, record.partition) in world.assignment]
+        dispatched = await world.redeliver(*mine)
+        await world.handle(*(attempted(message) for message in dispatched))
 
 
 def results(world: World, event: EventType) -> list[Record]:
@@ -127,7 +153,7 @@ async def test_the_newest_interactive_and_the_oldest_bulk_request_go_first(
 
     for _ in range(2):
         grant = Grant(priority, "demo", [queue.lane for queue in queues], 2)
-        await world.parked.let_go([grant], world.clock.now_ms(), publish)
+        await world.parked.let_go([grant], range(PARTITIONS), world.clock.now_ms(), publish)
 
     assert gone == [slips[i].request_id for i in order]
 
@@ -180,15 +206,68 @@ async def test_released_requests_that_come_back_make_room_for_others(world: Worl
     assert await world.parked.queues() == []
 
 
-async def test_a_backlog_is_emptied_although_another_replica_handles_what_is_let_go(world: World):
-    await park(world, *(a_slip(f"ticket-{i}") for i in range(40)))
+async def test_a_replica_lets_go_only_what_lies_in_its_partitions(world: World):
+    """And says that there is no more to do at once, however much waits for the other one."""
+    await park(world, *(a_slip(f"ticket-{i}") for i in range(6)))
+    one, two = replicas(world)
 
-    for _ in range(4):
-        await world.release.let_go()
-        world.clock.advance(3)
-        world.board.forget(world.clock.now_ms())
+    went, more = await one.release.let_go(), await one.release.let_go()
+    mine = results(world, EventType.RELEASED)
+    await two.release.let_go()
+
+    assert (went, more) == (True, False)
+    assert {record.partition for record in mine} == {0}
+    assert len(mine) < 6
+    assert len(released(world)) == 6
+
+
+async def test_two_replicas_empty_a_backlog_together(world: World):
+    """Without a pause: every place is free again as soon as its request has come back."""
+    await park(world, *(a_slip(f"ticket-{i}") for i in range(40)))
+    routers = replicas(world)
+
+    for _ in range(6):
+        for router in routers:
+            await router.release.let_go()
+        await handle_released(*routers)
 
     assert len(released(world)) == 40
+    assert await world.parked.queues() == []
+
+
+async def test_nothing_is_let_go_while_no_partition_is_owned(world: World):
+    """A rebalance is under way."""
+    await park(world, a_slip())
+    own(world)
+
+    assert not await world.release.let_go()
+    assert released(world) == []
+
+
+async def test_what_an_older_version_has_parked_is_let_go_by_any_replica(world: World):
+    """Its rows say nothing of their partition."""
+    for name, router in zip("ab", replicas(world), strict=True):
+        for n in range(4):
+            slip = a_slip(f"{name}{n}", position=1, parks=1)
+            row = Row(slip.request_id, 1, "parked-1", slip.tenant, Cause(topics.CLEARED, 0, n), "", T0, b"{}")
+            await world.steps.take([row], [Parking(slip.request_id, 1, None, T0, slip, BODY)])
+
+        await router.release.let_go()
+
+        assert await world.parked.queues() == []
+
+
+async def test_a_rebalance_frees_the_places_of_what_was_let_go(world: World):
+    """It may have gone to another replica, which counts its calls."""
+    await park(world, *(a_slip(f"ticket-{i}") for i in range(40)))
+    await world.release.let_go()
+    full = await world.release.let_go(), len(released(world))
+
+    own(world, 0)
+    await world.release.let_go()
+
+    assert full == (True, 12)
+    assert len(released(world)) > 12
 
 
 async def test_a_crash_between_publishing_and_deleting_releases_twice_and_dispatches_once(world: World):
@@ -241,8 +320,10 @@ async def test_a_body_that_is_lost_ends_its_request(world: World):
     await world.release.let_go()
     (record,) = results(world, EventType.DEAD_LETTERED)
     (reply,) = await world.handle(message(record))
+    places = [world.board.release_room(deployment, world.clock.now_ms()) for deployment in world.config.deployments]
 
     assert dict(reply.headers)[headers.OUTCOME] == b"dead_lettered"
+    assert places == [4, 4, 4], "nothing is on its way to them"
 
 
 @given(st.lists(st.tuples(st.sets(st.sampled_from("abcd"), min_size=1), st.integers(0, 7)), max_size=60))

@@ -25,7 +25,7 @@ from allweather.router.health import HealthBoard
 from allweather.router.lifecycle import Situation
 from allweather.router.outbox import Outbox
 from allweather.router.parking import Parking, Publish, Waiting
-from allweather.router.release import ParkedRequests, Release
+from allweather.router.release import Assignment, ParkedRequests, Release
 from allweather.router.steps import OUTCOME, OUTCOME_POSITION, Key, Row
 from allweather.runtime.clock import Clock
 from allweather.runtime.redis import RedisGuard
@@ -34,9 +34,11 @@ from allweather.runtime.redis import RedisGuard
 class SettlesWithoutARecord(Services):
     """R2 taken out: the sweeper settles what has expired by itself, and no record is behind it."""
 
-    def release(self, parked: ParkedRequests, board: HealthBoard, broker: SimBroker, clock: Clock) -> Release:
+    def release(
+        self, parked: ParkedRequests, board: HealthBoard, broker: SimBroker, clock: Clock, assignment: Assignment
+    ) -> Release:
         steps = SimStepTable(self.servers.postgres, self.servers.tables)
-        return _Settling(parked, board, broker, clock, steps, self.servers.payloads)
+        return _Settling(parked, board, broker, clock, assignment, steps, self.servers.payloads)
 
 
 class _Settling(Release):
@@ -46,10 +48,11 @@ class _Settling(Release):
         board: HealthBoard,
         broker: SimBroker,
         clock: Clock,
+        assignment: Assignment,
         steps: SimStepTable,
         payloads: Any,
     ) -> None:
-        super().__init__(parked, board, payloads, broker, clock)
+        super().__init__(parked, board, payloads, broker, clock, assignment)
         self._steps, self._outbox = steps, Outbox(broker.partitions, SECRET)
 
     async def _publish_expired(self, waiting: Sequence[Waiting]) -> None:

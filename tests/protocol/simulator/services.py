@@ -45,7 +45,7 @@ from allweather.router.adapters.health import SharedHealth
 from allweather.router.handlers import DecideSteps
 from allweather.router.health import HealthBoard
 from allweather.router.outbox import Outbox, dead_lettered
-from allweather.router.release import ParkedRequests, Release
+from allweather.router.release import Assignment, ParkedRequests, Release
 from allweather.router.space import ParkingSpace
 from allweather.runtime.clock import Clock
 from allweather.runtime.payloads import MemoryPayloads
@@ -117,12 +117,6 @@ class Services:
         health = SharedHealth(board, self._redis(clock), clock, replica=host.slot)
         await health.start()
         parked, space = self.parked(), ParkingSpace(s.configuration)
-        release = self.release(parked, board, broker, clock)
-        fleet = self._fleet(host, broker, board)
-
-        chores = self._chores(release, parked, space, health, fleet, board)
-        host.process.spawn(Chores(chores, host.process, s.net).run(host.stopping))
-
         steps, outbox = self.steps(), self.outbox(broker)
         handler = DecideSteps(
             s.configuration, s.witness.reading(steps), board, space, s.payloads, outbox, clock, self.failpoints
@@ -137,6 +131,11 @@ class Services:
             pace=PACE,
             failpoints=self.failpoints,
         )
+        release = self.release(parked, board, broker, clock, lambda: consumer.assignment)
+        fleet = self._fleet(host, broker, board)
+
+        chores = self._chores(release, parked, space, health, fleet, board)
+        host.process.spawn(Chores(chores, host.process, s.net).run(host.stopping))
         await consumer.run(host.stopping)
 
     async def door(self, host: Host, partition: int) -> None:
@@ -214,9 +213,11 @@ class Services:
         """R4: a row leaves the queue when the record that lets it go is acknowledged."""
         return SimParkedQueue(self.servers.postgres, self.servers.tables)
 
-    def release(self, parked: ParkedRequests, board: HealthBoard, broker: SimBroker, clock: Clock) -> Release:
+    def release(
+        self, parked: ParkedRequests, board: HealthBoard, broker: SimBroker, clock: Clock, assignment: Assignment
+    ) -> Release:
         """R2: what expires is ended by a record."""
-        return Release(parked, board, self.servers.payloads, broker, clock, self.failpoints)
+        return Release(parked, board, self.servers.payloads, broker, clock, assignment, self.failpoints)
 
     def steps(self) -> SimStepTable:
         """R1: the table that decides. R10: who submits the same again waits for the same answer."""

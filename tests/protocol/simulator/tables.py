@@ -161,8 +161,10 @@ class SimParkedQueue:
             lambda: [Occupied(p.slip.tenant, p.slip.priority.value, 1, p.bytes) for p in parked.values()]
         )
 
-    async def let_go(self, grants: Sequence[Grant], now_ms: int, publish: Publish) -> list[Waiting]:
-        return await self._out(lambda: [place for grant in grants for place in self._due(grant, now_ms)], publish)
+    async def let_go(
+        self, grants: Sequence[Grant], mine: Collection[int], now_ms: int, publish: Publish
+    ) -> list[Waiting]:
+        return await self._out(lambda: [place for grant in grants for place in self._due(grant, mine, now_ms)], publish)
 
     async def expire(self, now_ms: int, limit: int, publish: Publish) -> list[Waiting]:
         return await self._out(lambda: self._expired(now_ms, limit), publish)
@@ -194,12 +196,14 @@ class SimParkedQueue:
     def _gone(self, place: Place) -> None:
         del self._tables.parked[place]
 
-    def _due(self, grant: Grant, now_ms: int) -> list[Place]:
+    def _due(self, grant: Grant, mine: Collection[int], now_ms: int) -> list[Place]:
         queues = {Queue(grant.priority, lane, grant.tenant) for lane in grant.lanes}
         due = [
             (p.request_id, p.n)
             for p in sorted(self._free(), key=_age, reverse=grant.priority is Priority.INTERACTIVE)
-            if _queue_of(p) in queues and p.not_before_ms <= now_ms < p.slip.deadline_ms
+            if _queue_of(p) in queues
+            and p.not_before_ms <= now_ms < p.slip.deadline_ms
+            and (p.partition is None or p.partition in mine)
         ]
         return due[: grant.limit]
 

@@ -73,7 +73,11 @@ async def main(service: Service[Settings]) -> None:
     service.spawn(health.run(service.stopping), name="health")
 
     steps, parked, space = StepTable(postgres), ParkedQueue(postgres), ParkingSpace(configuration)
-    release = Release(parked, board, payloads, broker.publisher, clock, service.failpoints)
+    outbox = Outbox(broker.partitions, secret)
+    handler = DecideSteps(configuration, steps, board, space, payloads, outbox, clock, service.failpoints)
+    consumer = _consumer(service, broker, handler, member, metrics)
+
+    release = Release(parked, board, payloads, broker.publisher, clock, lambda: consumer.assignment, service.failpoints)
     _turn(service, "release", release.let_go, settings.release_every_s)
     _turn(service, "expiry", release.expire, settings.release_every_s)
     keep_days = settings.keep_steps_days
@@ -89,9 +93,7 @@ async def main(service: Service[Settings]) -> None:
     fleet = Fleet(vendors, broker, stand_in, lambda group: _wrappers(group, metrics), board, clock)
     service.spawn(fleet.run(service.stopping), name="fleet")
 
-    outbox = Outbox(broker.partitions, secret)
-    handler = DecideSteps(configuration, steps, board, space, payloads, outbox, clock, service.failpoints)
-    await _consumer(service, broker, handler, member, metrics).run(service.stopping)
+    await consumer.run(service.stopping)
 
 
 def _configuration(settings: Settings) -> config.Configuration:

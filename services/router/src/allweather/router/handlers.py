@@ -118,8 +118,8 @@ class DecideSteps:
                 case AttemptResult() as result:
                     self._board.attempted(result)
                     count_attempt(result, self._config)
-                case Released(released_at_ms=at_ms):
-                    self._board.arrived(seen.request_id, self._clock.now_ms() - at_ms)
+                case Released():
+                    self._board.arrived(seen.request_id)
                 case _:
                     pass
 
@@ -154,6 +154,7 @@ class DecideSteps:
         return Parking(
             request_id=seen.request_id,
             n=parked.n,
+            partition=seen.cause.partition,
             not_before_ms=parked.not_before_ms,
             slip=step.slip,
             body=None if large else body,

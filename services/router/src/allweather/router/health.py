@@ -21,9 +21,6 @@ from allweather.router.inflight import InFlight
 _OF_THE_CREDENTIAL = frozenset({FailureKind.AUTH_FAILED, FailureKind.QUOTA_EXHAUSTED})
 _PUSHED_BACK = frozenset({FailureKind.NOT_CALLED, FailureKind.RATE_LIMITED})
 _PROBE_GRACE_MS = 5_000
-_SHORTEST_WAY_MS, _LONGEST_WAY_MS = 2_000, 60_000
-"""Between these lies how long a released request is waited for, by how long others took. Another replica may have it
-and counts its call, and nobody says so here: waited for in vain, it holds a place that the backlog needs."""
 
 
 class Condition(NamedTuple):
@@ -85,8 +82,6 @@ class HealthBoard:
     """Set when nothing could be learned at the start: everything is then assumed to have just recovered."""
     released_share: float = 0.5
     """How much of what a deployment bears is for requests that had been parked; the rest is for fresh ones."""
-    _way_ms: float = 0.0
-    """How long released requests have been on their way lately."""
     _calls: dict[str, InFlight] = field(default_factory=dict[str, InFlight])
     _budgets: defaultdict[str, RetryBudget] = field(default_factory=lambda: defaultdict(RetryBudget))
 
@@ -133,8 +128,12 @@ class HealthBoard:
 
     def released(self, request: UUID, deployment: Deployment, now_ms: int) -> None:
         """A parked request was let go and will soon be sent to `deployment`."""
-        wait_ms = min(_LONGEST_WAY_MS, max(_SHORTEST_WAY_MS, round(3 * self._way_ms)))
-        self.calls(deployment).let_go(request, now_ms + wait_ms)
+        self.calls(deployment).let_go(request, now_ms)
+
+    def reassigned(self) -> None:
+        """Other partitions are ours now, and released requests may come to another replica: they keep no place here."""
+        for calls in self._calls.values():
+            calls.reassigned()
 
     def dispatched(self, call: Dispatch, *, repeat: bool, released: bool) -> None:
         """A call was decided: it is in flight, may use a probe, earns for or is charged to the retry budget."""
@@ -148,9 +147,8 @@ class HealthBoard:
             until = call.dispatched_at_ms + call.first_token_timeout_ms + _PROBE_GRACE_MS
             self.probing[call.attempt_id] = Probe(keys, until)
 
-    def arrived(self, request: UUID, took_ms: int) -> None:
-        """A released request is here, so long after it was let go: from now on its call counts, not its release."""
-        self._way_ms = max(float(took_ms), 0.5 * self._way_ms)
+    def arrived(self, request: UUID) -> None:
+        """A released request is here: from now on its call counts, not its release."""
         for calls in self._calls.values():
             calls.arrived(request)
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
-_CALL_MS = 60_000
-"""After a rebalance another replica sees the results: a call must not count for ever."""
+_WAIT_MS = 60_000
+"""After a rebalance another replica sees releases and results: what does not come must not count for ever."""
 _ROUND_MS = 1_000
 
 
@@ -42,17 +42,21 @@ class InFlight:
         """How many of them are calls of requests that have never been parked."""
         return len(self._calls) - self._released
 
-    def let_go(self, request: UUID, until_ms: int) -> None:
-        """A parked request will soon be called for, here or by another replica: waited for until then."""
-        self._coming[request] = until_ms
+    def let_go(self, request: UUID, now_ms: int) -> None:
+        """A parked request was let go, and will soon be here."""
+        self._coming[request] = now_ms + _WAIT_MS
 
     def arrived(self, request: UUID) -> None:
         """From now on its call counts."""
         self._coming.pop(request, None)
 
+    def reassigned(self) -> None:
+        """What was let go may come to another replica: it is not waited for any longer."""
+        self._coming.clear()
+
     def began(self, call: UUID, now_ms: int, *, released: bool) -> None:
         self.ended(call)
-        self._calls[call] = _Call(now_ms + _CALL_MS, released)
+        self._calls[call] = _Call(now_ms + _WAIT_MS, released)
         self._released += released
 
     def ended(self, call: UUID) -> None:

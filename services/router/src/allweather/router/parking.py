@@ -19,6 +19,8 @@ class Parking:
 
     request_id: UUID
     n: int
+    partition: int | None
+    """Of the record that it follows from, and so of the one that ends it; None if an older version parked it."""
     not_before_ms: int
     slip: Slip
     body: bytes | None

@@ -1,17 +1,18 @@
 """Letting parked requests go: fairly, interactive first, and no faster than their candidates bear (R4)."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from allweather.contracts import ids, topics
+from allweather.contracts.config import Deployment
 from allweather.contracts.failures import OutcomeKind
 from allweather.contracts.records import NOTHING, Ended, EventType, Released, RoutingDecision, encode
 from allweather.contracts.slip import Priority
 from allweather.failpoints import OFF, Failpoints
-from allweather.messaging import Message, Publisher
+from allweather.messaging import Message, Publisher, TopicPartition
 from allweather.router import outbox, routing
 from allweather.router.fairness import DeficitRoundRobin
 from allweather.router.health import HealthBoard
@@ -25,13 +26,18 @@ AT_ONCE = 100
 """Requests let go in one transaction, whose rows are locked until the broker has acknowledged them."""
 PUBLISH_TIMEOUT_S = 10.0
 
+Assignment = Callable[[], Collection[TopicPartition]]
+"""The partitions of which this replica handles the records now; none while a rebalance is under way."""
+
 
 class ParkedRequests(Protocol):
     """The queue: see `adapters.parked.ParkedQueue`."""
 
     async def queues(self) -> list[Queue]: ...
 
-    async def let_go(self, grants: Sequence[Grant], now_ms: int, publish: Publish) -> list[Waiting]: ...
+    async def let_go(
+        self, grants: Sequence[Grant], mine: Collection[int], now_ms: int, publish: Publish
+    ) -> list[Waiting]: ...
 
     async def expire(self, now_ms: int, limit: int, publish: Publish) -> list[Waiting]: ...
 
@@ -48,7 +54,11 @@ class _Served(NamedTuple):
 
 
 class Release:
-    """One replica's part in emptying the queue. Each call is one turn, and says whether there may be more to do."""
+    """One replica's part in emptying the queue. Each call is one turn, and says whether there may be more to do.
+
+    It lets go only what lies in its own partitions, so that every request comes back to the replica that keeps a place
+    for it. Whoever does not keep it cannot know when it is free again.
+    """
 
     def __init__(
         self,
@@ -57,6 +67,7 @@ class Release:
         payloads: Payloads,
         publisher: Publisher,
         clock: Clock,
+        assignment: Assignment,
         failpoints: Failpoints = OFF,
     ) -> None:
         self._parked = parked
@@ -64,14 +75,19 @@ class Release:
         self._payloads = payloads
         self._publisher = publisher
         self._clock = clock
+        self._assignment = assignment
         self._failpoints = failpoints
         self._fairness: defaultdict[Priority, DeficitRoundRobin] = defaultdict(DeficitRoundRobin)
+        self._mine: frozenset[int] = frozenset()
 
     async def let_go(self) -> bool:
         """Let go what the healthy candidates have room for; bulk requests only once no interactive one is due.
 
         There is more to do as soon as a candidate has room again: a pause of the length of a call would halve the pace.
         """
+        self._look_at_assignment()
+        if not self._mine:
+            return False
         queues = await self._parked.queues()
         for priority in (Priority.INTERACTIVE, Priority.BULK):
             if await self._let_go_of([queue for queue in queues if queue.priority is priority]):
@@ -82,6 +98,13 @@ class Release:
         """End requests whose deadline has passed while they waited (R2: by a record, which the router settles)."""
         gone = await self._parked.expire(self._clock.now_ms(), AT_ONCE, self._publish_expired)
         return len(gone) == AT_ONCE
+
+    def _look_at_assignment(self) -> None:
+        """Where partitions have come or gone, what was let go may be on its way to another replica."""
+        mine = frozenset(at.partition for at in self._assignment() if at.topic == topics.RESULTS)
+        if mine != self._mine:
+            self._mine = mine
+            self._board.reassigned()
 
     async def _let_go_of(self, queues: Sequence[Queue]) -> bool:
         """Whether anything went. Round by round: what fills one candidate makes the next one a target.
@@ -134,11 +157,9 @@ class Release:
             return _Served()
 
         async def publish(waiting: Sequence[Waiting]) -> None:
-            for each in waiting:
-                self._board.released(each.request_id, deployment, now_ms)
-            await self._acknowledged([await self._released(each, now_ms) for each in waiting])
+            await self._acknowledged([await self._released(each, deployment, now_ms) for each in waiting])
 
-        gone = Counter(each.tenant for each in await self._parked.let_go(grants, now_ms, publish))
+        gone = Counter(each.tenant for each in await self._parked.let_go(grants, self._mine, now_ms, publish))
         for tenant, share in shares.items():
             fairness.unused(tenant, share - gone[tenant])
         RELEASED.inc(PriorityLabel(priority.value), gone.total())
@@ -148,12 +169,13 @@ class Release:
         await self._publisher.publish(messages, timeout=PUBLISH_TIMEOUT_S)
         self._failpoints.reach("release.after-publish")
 
-    async def _released(self, waiting: Waiting, now_ms: int) -> Message:
+    async def _released(self, waiting: Waiting, deployment: Deployment, now_ms: int) -> Message:
         try:
             body = await self._body(waiting)
         except (PayloadMissing, PayloadCorrupt):
             lost = Ended(outcome=OutcomeKind.DEAD_LETTERED, reason=_BODY_LOST, at_ms=now_ms)
             return _message(EventType.DEAD_LETTERED, f"dead-lettered/parked-{waiting.n}", waiting, lost, now_ms)
+        self._board.released(waiting.request_id, deployment, now_ms)
         released = Released(n=waiting.n, released_at_ms=now_ms)
         return _message(EventType.RELEASED, f"released-{waiting.n}", waiting, released, now_ms, msgspec.Raw(body))
 

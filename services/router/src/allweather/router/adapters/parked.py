@@ -1,6 +1,6 @@
 """The queue of parked requests. A row is gone only when the record that lets it go is acknowledged (R4)."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
 
 import asyncpg
@@ -23,12 +23,13 @@ _QUEUES: Final = """
     )
     SELECT class, lane, tenant FROM queue
 """
-# Each lane is read in the order of its index, as far as could be needed. What is locked and not taken is another
-# replica's again in a moment.
+# Each lane is read in the order of its index, as far as could be needed. What is locked and not taken is free again
+# in a moment. Rows without a partition are those of an older version.
 _DUE: Final = """
     SELECT due.* FROM unnest($3::text[]) AS servable(lane) CROSS JOIN LATERAL (
         SELECT request_id, n, tenant, slip, body, body_ref, accepted_at_ms FROM router.parked AS p
         WHERE p.class = $1 AND p.lane = servable.lane AND p.tenant = $2 AND not_before_ms <= $4 AND deadline_ms > $4
+            AND (p.partition IS NULL OR p.partition = ANY($6::int[]))
         ORDER BY accepted_at_ms {order} LIMIT $5 FOR UPDATE SKIP LOCKED
     ) AS due ORDER BY due.accepted_at_ms {order} LIMIT $5
 """
@@ -60,11 +61,13 @@ class ParkedQueue:
         found = await self._postgres.run(lambda c: c.fetch(_QUEUES))
         return [Queue(Priority(r["class"]), Lane.parse(r["lane"]), r["tenant"]) for r in found]
 
-    async def let_go(self, grants: Sequence[Grant], now_ms: int, publish: Publish) -> list[Waiting]:
-        """Take due requests out as granted, with `publish` between the locking of their rows and the deletion."""
+    async def let_go(
+        self, grants: Sequence[Grant], mine: Collection[int], now_ms: int, publish: Publish
+    ) -> list[Waiting]:
+        """Take due requests of my partitions out as granted: `publish` comes between the lock and the deletion."""
 
         async def take(connection: Connection) -> list[asyncpg.Record]:
-            return [record for grant in grants for record in await _due(connection, grant, now_ms)]
+            return [record for grant in grants for record in await _due(connection, grant, mine, now_ms)]
 
         return await self._out(take, publish)
 
@@ -94,10 +97,10 @@ class ParkedQueue:
         return await self._postgres.transact(work)
 
 
-async def _due(connection: Connection, grant: Grant, now_ms: int) -> list[asyncpg.Record]:
+async def _due(connection: Connection, grant: Grant, mine: Collection[int], now_ms: int) -> list[asyncpg.Record]:
     lanes = [str(lane) for lane in grant.lanes]
     query = _DUE_BY_CLASS[grant.priority]
-    return await connection.fetch(query, grant.priority.value, grant.tenant, lanes, now_ms, grant.limit)
+    return await connection.fetch(query, grant.priority.value, grant.tenant, lanes, now_ms, grant.limit, list(mine))
 
 
 def _waiting(record: asyncpg.Record) -> Waiting:

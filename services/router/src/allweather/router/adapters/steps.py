@@ -46,12 +46,12 @@ _TAKE_AND_PARK: Final = f"""
     {_WON},
     parking AS (SELECT * FROM unnest($14::uuid[], $15::int[], $16::int[], $17::text[], $18::text[], $19::text[],
                                      $20::text[], $21::text[], $22::bigint[], $23::bigint[], $24::bigint[], $25::int[],
-                                     $26::bytea[], $27::bytea[], $28::text[])
+                                     $26::bytea[], $27::bytea[], $28::text[], $29::int[])
         AS parking(request_id, position, n, tenant, route, class, region, lane, accepted_at_ms, not_before_ms,
-                   deadline_ms, bytes, slip, body, body_ref)),
+                   deadline_ms, bytes, slip, body, body_ref, partition)),
     queued AS (
         INSERT INTO router.parked SELECT parking.request_id, n, tenant, route, class, region, lane, accepted_at_ms,
-                                         not_before_ms, deadline_ms, bytes, slip, body, body_ref
+                                         not_before_ms, deadline_ms, bytes, slip, body, body_ref, partition
         FROM parking JOIN won ON won.request_id = parking.request_id AND won.position = parking.position
         ON CONFLICT DO NOTHING
     )
@@ -187,6 +187,7 @@ def _parked_values(p: Parking) -> tuple[Any, ...]:
         slip.to_json(),
         p.body,
         p.body_ref,
+        p.partition,
     )
 
 

@@ -57,8 +57,10 @@ class MemoryTables:
         found = {Queue(p.slip.priority, Lane.of(p.slip), p.slip.tenant): None for p in self.parked.values()}
         return list(found)
 
-    async def let_go(self, grants: Sequence[Grant], now_ms: int, publish: Publish) -> list[Waiting]:
-        return await self._out([p for grant in grants for p in self._due(grant, now_ms)], publish)
+    async def let_go(
+        self, grants: Sequence[Grant], mine: Collection[int], now_ms: int, publish: Publish
+    ) -> list[Waiting]:
+        return await self._out([p for grant in grants for p in self._due(grant, mine, now_ms)], publish)
 
     async def expire(self, now_ms: int, limit: int, publish: Publish) -> list[Waiting]:
         late = [p for p in self.parked.values() if p.slip.deadline_ms <= now_ms]
@@ -67,13 +69,14 @@ class MemoryTables:
     async def counts(self) -> list[Occupied]:
         return [Occupied(p.slip.tenant, p.slip.priority.value, 1, p.bytes) for p in self.parked.values()]
 
-    def _due(self, grant: Grant, now_ms: int) -> Iterable[Parking]:
+    def _due(self, grant: Grant, mine: Collection[int], now_ms: int) -> Iterable[Parking]:
         queues = {Queue(grant.priority, lane, grant.tenant) for lane in grant.lanes}
         due = [
             p
             for p in sorted(self.parked.values(), key=_age, reverse=grant.priority is Priority.INTERACTIVE)
             if Queue(p.slip.priority, Lane.of(p.slip), p.slip.tenant) in queues
             and p.not_before_ms <= now_ms < p.slip.deadline_ms
+            and (p.partition is None or p.partition in mine)
         ]
         return due[: grant.limit]
 

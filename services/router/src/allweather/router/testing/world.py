@@ -3,7 +3,7 @@
 from allweather.contracts import topics
 from allweather.contracts.config import Configuration
 from allweather.failpoints import OFF, Failpoints
-from allweather.messaging import MemoryBroker, Message, Record
+from allweather.messaging import MemoryBroker, Message, Record, TopicPartition
 from allweather.router.breaker import BreakerSettings
 from allweather.router.handlers import DecideSteps, Steps
 from allweather.router.health import HealthBoard
@@ -27,6 +27,7 @@ class World:
         self.clock = FixedClock(T0)
         self.payloads = MemoryPayloads()
         self.broker = MemoryBroker(dict.fromkeys(_topics(config), PARTITIONS))
+        self.assignment = frozenset(TopicPartition(topics.RESULTS, n) for n in range(PARTITIONS))
         self.start()
 
     def start(self, failpoints: Failpoints = OFF) -> DecideSteps:
@@ -37,7 +38,9 @@ class World:
         self.router = DecideSteps(
             self.config, self.steps, self.board, self.space, self.payloads, outbox, self.clock, failpoints
         )
-        self.release = Release(self.parked, self.board, self.payloads, self.broker, self.clock, failpoints)
+        self.release = Release(
+            self.parked, self.board, self.payloads, self.broker, self.clock, lambda: self.assignment, failpoints
+        )
         return self.router
 
     async def record(self, message: Message) -> Record:
