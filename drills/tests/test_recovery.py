@@ -137,6 +137,12 @@ def test_a_bad_recovery_is_found(said: str, evidence: Evidence) -> None:
     assert (violation.promise, said in violation.what) == ("P10", True), violation
 
 
+def test_a_router_that_learns_a_moment_later_what_another_has_found_is_no_breach() -> None:
+    behind = Evidence(judged=(Judged(ENDED + 1_000, DEPLOYMENT, "half_open"),))
+
+    assert check_recovery(joined((GOOD, behind)), OUTAGE) == []
+
+
 def test_a_few_429_are_how_a_limit_is_found() -> None:
     assert check_recovery(by_status(429, every=30), OUTAGE) == []
 

@@ -25,6 +25,8 @@ FRESH_TIMES: Final = 2.0
 """Fresh interactive requests take at most so many times as long as before the outage (95th percentile)."""
 DRAIN_TIMES, DRAIN_GRACE_S = 1.3, 120.0
 """How much longer than at full pace the backlog may take, and what finding the vendors well and slow start may cost."""
+BEHIND_MS: Final = 2_000
+"""For so long after a deployment was found well, another router may not know it yet."""
 RAMPED: Final = 0.25
 """Of the slow start: before it there may be less than fresh requests need, whoever comes first."""
 _INTERACTIVE: Final = "interactive"
@@ -186,15 +188,20 @@ def _pushed_back(e: Evidence, outage: Outage) -> float:
 
 
 def _reopened(e: Evidence, outage: Outage) -> Iterator[Judged]:
-    """The first time that each deployment is not closed any more after it was."""
-    well: set[str] = set()
+    """The first time that each deployment is not closed any more after it was.
+
+    Every router decides by its own view of health, and learns up to a second later what another one has seen: right
+    after the first has found a deployment well, the others do not know it yet. One that is ill again stays so for
+    longer than that.
+    """
+    well_ms: dict[str, int] = {}
     told: set[str] = set()
     for judged in e.judged:
         if judged.at_ms < outage.ended_ms or judged.deployment in told:
             continue
         if judged.state == "closed":
-            well.add(judged.deployment)
-        elif judged.deployment in well:
+            well_ms.setdefault(judged.deployment, judged.at_ms)
+        elif judged.at_ms > well_ms.get(judged.deployment, judged.at_ms) + BEHIND_MS:
             told.add(judged.deployment)
             yield judged
 
