@@ -91,8 +91,9 @@ def _let_go(dice: random.Random) -> Any:
         queues = sorted(await parked.queues(), key=str)
         waiting = sorted({(queue.priority, queue.tenant) for queue in queues})
         grants = [Grant(*who, [q.lane for q in queues if (q.priority, q.tenant) == who], limit) for who in waiting]
+        due = await parked.due(queues, now_ms)
         gone = await parked.let_go(grants, mine, now_ms, _published)
-        return str(queues), [_known(waiting) for waiting in gone]
+        return str(queues), sorted(map(str, due)), [_known(waiting) for waiting in gone]
 
     return ask
 

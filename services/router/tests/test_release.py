@@ -11,6 +11,7 @@ from allweather.contracts.records import Dispatch, Ended, EventType, Released, d
 from allweather.contracts.slip import Needs, Priority, Slip, Verdict
 from allweather.failpoints import FailpointReached, Failpoints
 from allweather.messaging import Message, Record, TopicPartition
+from allweather.messaging.partitioning import partition_of
 from allweather.router.events import Cause
 from allweather.router.fairness import DeficitRoundRobin
 from allweather.router.parking import Grant, Parking, Waiting
@@ -43,6 +44,10 @@ def replicas(world: World) -> tuple[World, World]:
 
 def own(world: World, *partitions: int) -> None:
     world.assignment = frozenset(TopicPartition(topics.RESULTS, n) for n in partitions)
+
+
+def partition(slip: Slip) -> int:
+    return partition_of(str(slip.request_id).encode(), PARTITIONS)
 
 
 async def handle_released(*routers: World) -> None:
@@ -233,6 +238,36 @@ async def test_two_replicas_empty_a_backlog_together(world: World):
 
     assert len(released(world)) == 40
     assert await world.parked.queues() == []
+
+
+async def test_bulk_requests_wait_for_the_interactive_ones_of_other_replicas(world: World):
+    """Else whoever has fewer interactive ones would be at its bulk ones long before the other."""
+    interactive = [a_slip(f"i{i}", priority=Priority.INTERACTIVE) for i in range(6)]
+    await park(world, *interactive, *(a_slip(f"b{i}") for i in range(6)))
+    one, two = replicas(world)
+
+    for _ in range(3):
+        await one.release.let_go()
+    alone = set(released(world))
+    await two.release.let_go()
+    both = set(released(world))
+    await one.release.let_go()
+
+    assert alone < both == {slip.request_id for slip in interactive}
+    assert len(released(world)) > 6
+
+
+async def test_bulk_requests_wait_only_where_interactive_ones_would_go(world: World):
+    for_alpha, for_beta = (Verdict(effect="permit", vendors=(vendor,)) for vendor in ("alpha", "beta"))
+    interactive = [a_slip(f"i{i}", priority=Priority.INTERACTIVE, verdict=for_alpha) for i in range(6)]
+    await park(world, *(slip for slip in interactive if partition(slip) == 1))
+    at_beta = [a_slip(f"b{i}", verdict=for_beta) for i in range(6)]
+    await park(world, *at_beta, *(a_slip(f"a{i}", verdict=for_alpha) for i in range(6)))
+    one, _ = replicas(world)
+
+    await one.release.let_go()
+
+    assert set() < set(released(world)) <= {slip.request_id for slip in at_beta}
 
 
 async def test_nothing_is_let_go_while_no_partition_is_owned(world: World):

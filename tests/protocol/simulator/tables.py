@@ -155,6 +155,14 @@ class SimParkedQueue:
     async def queues(self) -> list[Queue]:
         return await self._postgres.query(lambda: list(dict.fromkeys(map(_queue_of, self._tables.parked.values()))))
 
+    async def due(self, queues: Collection[Queue], now_ms: int) -> list[Queue]:
+        def find() -> list[Queue]:
+            due = [p for p in self._tables.parked.values() if p.not_before_ms <= now_ms < p.slip.deadline_ms]
+            found = set(map(_queue_of, due))
+            return [queue for queue in queues if queue in found]
+
+        return await self._postgres.query(find)
+
     async def counts(self) -> list[Occupied]:
         parked = self._tables.parked
         return await self._postgres.query(

@@ -35,6 +35,8 @@ class ParkedRequests(Protocol):
 
     async def queues(self) -> list[Queue]: ...
 
+    async def due(self, queues: Collection[Queue], now_ms: int) -> list[Queue]: ...
+
     async def let_go(
         self, grants: Sequence[Grant], mine: Collection[int], now_ms: int, publish: Publish
     ) -> list[Waiting]: ...
@@ -89,9 +91,10 @@ class Release:
         if not self._mine:
             return False
         queues = await self._parked.queues()
-        for priority in (Priority.INTERACTIVE, Priority.BULK):
-            if await self._let_go_of([queue for queue in queues if queue.priority is priority]):
-                return True
+        interactive = [queue for queue in queues if queue.priority is Priority.INTERACTIVE]
+        bulk = [queue for queue in queues if queue.priority is Priority.BULK]
+        if await self._let_go_of(interactive) or await self._let_go_of(bulk, await self._left_to_others(interactive)):
+            return True
         return any(self._waits_for_room(lane) for lane in {queue.lane for queue in queues})
 
     async def expire(self) -> bool:
@@ -106,14 +109,19 @@ class Release:
             self._mine = mine
             self._board.reassigned()
 
-    async def _let_go_of(self, queues: Sequence[Queue]) -> bool:
+    async def _left_to_others(self, interactive: Sequence[Queue]) -> Collection[str]:
+        """Deployments for which interactive requests are due in the partitions of other replicas: bulk ones wait."""
+        return self._by_target(await self._parked.due(interactive, self._clock.now_ms())) if interactive else ()
+
+    async def _let_go_of(self, queues: Sequence[Queue], spared: Collection[str] = ()) -> bool:
         """Whether anything went. Round by round: what fills one candidate makes the next one a target.
 
         A queue in which nothing is due any more leaves the round, so that its share goes to the others.
         """
         waiting, any_gone = list(queues), False
         for _ in range(len(queues) + len(self._board.config.deployments)):
-            served = [await self._serve(target, here) for target, here in self._by_target(waiting).items()]
+            targets = self._by_target(waiting).items()
+            served = [await self._serve(target, here) for target, here in targets if target not in spared]
             if not any(served):
                 break
             any_gone |= any(each.gone for each in served)

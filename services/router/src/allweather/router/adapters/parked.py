@@ -37,6 +37,11 @@ _DUE_BY_CLASS: Final = {
     Priority.INTERACTIVE: _DUE.format(order="DESC"),  # the newest: its caller is the likeliest to be there still
     Priority.BULK: _DUE.format(order="ASC"),
 }
+_ANY_DUE: Final = """
+    SELECT class, lane, tenant FROM unnest($1::text[], $2::text[], $3::text[]) AS queue(class, lane, tenant)
+    WHERE EXISTS (SELECT FROM router.parked AS p WHERE p.class = queue.class AND p.lane = queue.lane
+                  AND p.tenant = queue.tenant AND not_before_ms <= $4 AND deadline_ms > $4)
+"""
 _EXPIRED: Final = """
     SELECT request_id, n, tenant, slip, body, body_ref FROM router.parked
     WHERE deadline_ms <= $1 ORDER BY deadline_ms LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -59,7 +64,13 @@ class ParkedQueue:
     async def queues(self) -> list[Queue]:
         """Every queue in which something waits."""
         found = await self._postgres.run(lambda c: c.fetch(_QUEUES))
-        return [Queue(Priority(r["class"]), Lane.parse(r["lane"]), r["tenant"]) for r in found]
+        return [_queue(record) for record in found]
+
+    async def due(self, queues: Collection[Queue], now_ms: int) -> list[Queue]:
+        """Those of these queues in which something is due, whosever it is."""
+        columns = [q.priority.value for q in queues], [str(q.lane) for q in queues], [q.tenant for q in queues]
+        found = await self._postgres.run(lambda c: c.fetch(_ANY_DUE, *columns, now_ms))
+        return [_queue(record) for record in found]
 
     async def let_go(
         self, grants: Sequence[Grant], mine: Collection[int], now_ms: int, publish: Publish
@@ -101,6 +112,10 @@ async def _due(connection: Connection, grant: Grant, mine: Collection[int], now_
     lanes = [str(lane) for lane in grant.lanes]
     query = _DUE_BY_CLASS[grant.priority]
     return await connection.fetch(query, grant.priority.value, grant.tenant, lanes, now_ms, grant.limit, list(mine))
+
+
+def _queue(record: asyncpg.Record) -> Queue:
+    return Queue(Priority(record["class"]), Lane.parse(record["lane"]), record["tenant"])
 
 
 def _waiting(record: asyncpg.Record) -> Waiting:

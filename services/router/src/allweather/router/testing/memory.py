@@ -57,6 +57,11 @@ class MemoryTables:
         found = {Queue(p.slip.priority, Lane.of(p.slip), p.slip.tenant): None for p in self.parked.values()}
         return list(found)
 
+    async def due(self, queues: Collection[Queue], now_ms: int) -> list[Queue]:
+        due = [p for p in self.parked.values() if p.not_before_ms <= now_ms < p.slip.deadline_ms]
+        found = {Queue(p.slip.priority, Lane.of(p.slip), p.slip.tenant) for p in due}
+        return [queue for queue in queues if queue in found]
+
     async def let_go(
         self, grants: Sequence[Grant], mine: Collection[int], now_ms: int, publish: Publish
     ) -> list[Waiting]:
