@@ -1,13 +1,14 @@
 """Results: one file for each scenario, which its next trial replaces, and one table of all of them."""
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 REPORTS: Final = Path(__file__).parents[3] / "bench" / "reports" / "faults"
+_TOLD: Final = 20
 _OUT: Final = Path(__file__).parents[3] / "bench" / "out" / "faults"
 
 
@@ -49,9 +50,13 @@ def shown(result: Result) -> Iterable[str]:
         bar = f"   ({result.bars[name]})" if name in result.bars else ""
         yield f"  {name:<34}{value!s:>12}{bar}"
     yield from (f"  MISSED {sentence}" for sentence in result.missed)
-    yield from (f"  BROKEN {violation}" for violation in result.violations[:20])
-    if len(result.violations) > 20:
-        yield f"  and {len(result.violations) - 20} more"
+    yield from (f"  BROKEN {violation}" for violation in result.violations)
+
+
+def told(violations: Sequence[object]) -> list[str]:
+    """The first of them, and how many more there are: `findings/` has them all."""
+    more = len(violations) - _TOLD
+    return [str(violation) for violation in violations[:_TOLD]] + ([f"and {more} more"] if more > 0 else [])
 
 
 def commit() -> str:

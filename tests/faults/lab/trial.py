@@ -12,7 +12,7 @@ from typing import Final
 from lab.findings import write_findings
 from lab.lab import Lab, Say
 from lab.opened import STATE, opened
-from lab.report import Result, commit
+from lab.report import Result, commit, told
 from lab.scenario import Scenario
 
 from allweather.drills.checker import check
@@ -49,7 +49,7 @@ async def tried(scenario: Scenario, seed: int, *, thorough: bool, say: Say) -> R
         figures=lab.figures.values,
         bars=lab.figures.bars,
         missed=lab.figures.missed,
-        violations=[str(violation) for violation in summary.violations],
+        violations=told(summary.violations),
     )
 
 
