@@ -46,8 +46,18 @@ def another_uid(data: Path, programs: Path) -> Footing:
     shared = Path("/var/tmp/allweather")  # outlives a reboot, and is open to another uid
     home = shared / hashlib.sha256(bytes(data.absolute())).hexdigest()[:12]
     if not _open_to_all(programs):
-        programs = Path(shutil.copytree(programs, shared / programs.name, dirs_exist_ok=True, symlinks=True))
+        programs = _copied(programs, shared)
     return Footing(_SETPRIV, home / data.name, programs)
+
+
+def _copied(programs: Path, into: Path) -> Path:
+    """A copy of programs out of a wheel, with its libraries: they look for these beside their package."""
+    package = programs.parent
+    for folder in (package.with_name(f"{package.name}.libs"), programs):
+        if folder.exists():
+            copy = into / folder.relative_to(package.parent)
+            shutil.copytree(folder, copy, dirs_exist_ok=True, symlinks=True)
+    return into / package.name / programs.name
 
 
 def _open_to_all(path: Path) -> bool:
