@@ -66,6 +66,9 @@ class Sent(NamedTuple):
     messages: Sequence[Placed]
 
 
+_WORTH_A_BATCH = 3
+
+
 def _is_nothing(message: Message) -> bool:
     return message.key is None and message.value is None
 
@@ -97,17 +100,19 @@ class ProducerClient:
         for placed in messages:
             shares.setdefault((placed.message.topic, placed.partition), []).append(placed)
         for (topic, partition), share in shares.items():
-            if len(share) > 1 or _is_nothing(share[0].message):
+            if len(share) >= _WORTH_A_BATCH or any(_is_nothing(placed.message) for placed in share):
                 await self._send_batches(topic, partition, share, sent)
             else:
-                await self._send_one(share[0], sent)
+                await self._send_each(share, sent)
 
-    async def _send_one(self, placed: Placed, sent: list[Sent]) -> None:
-        """The client puts single messages of all callers into one batch."""
-        message = placed.message
-        headers = list(message.headers)  # a tuple fails in a task that nobody awaits
-        future = await self._producer.send(message.topic, message.value, message.key, placed.partition, None, headers)
-        sent.append(Sent(future, (placed,)))
+    async def _send_each(self, share: Sequence[Placed], sent: list[Sent]) -> None:
+        """The client puts messages of all callers into one batch, which a few at a time are better off with."""
+        send = self._producer.send
+        for placed in share:
+            message = placed.message
+            headers = list(message.headers)  # a tuple fails in a task that nobody awaits
+            future = await send(message.topic, message.value, message.key, placed.partition, None, headers)
+            sent.append(Sent(future, (placed,)))
 
     async def _send_batches(self, topic: str, partition: int, share: Sequence[Placed], sent: list[Sent]) -> None:
         """Batches of our own: half the cost, and they also take a record without key and value, as Kafka does."""
