@@ -3,7 +3,7 @@
 The vendors differ in addresses, credentials, error codes and the chunks that they add; each says so in its own module.
 """
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 
 import msgspec
 
@@ -90,14 +90,13 @@ def asked(body: Json, *, stream: bool) -> bytes:
     return msgspec.json.encode(body | options)
 
 
-def answer(
-    response: HttpResponse,
-    codes: Mapping[str, FailureKind] = CODES,
-    look: Callable[[Json], None] = lambda _: None,
-) -> Answer:
-    """The answer in a complete response, at whose body `look` may look before all else."""
-    body = parse_object(response.body)
-    look(body or {})
+def answer(response: HttpResponse, codes: Mapping[str, FailureKind] = CODES) -> Answer:
+    """The answer in a complete response."""
+    return answer_in(parse_object(response.body), response, codes)
+
+
+def answer_in(body: Json | None, response: HttpResponse, codes: Mapping[str, FailureKind] = CODES) -> Answer:
+    """The same, for whoever has read the body already."""
     if response.status != 200:
         raise Failed(failure(body or {}, response, codes))
     if body is None:

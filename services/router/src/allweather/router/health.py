@@ -89,12 +89,11 @@ class HealthBoard:
         """Whether and how the deployment may be called at `now_ms`."""
         if deployment.vendor in self.lost_vendors:
             return Condition("out", "worker_lost")
-        key = credential_key(deployment)
-        own, credential = self.breaker(deployment.id, now_ms), self.breaker(key, now_ms)
+        own, credential = self._breakers_of(deployment, now_ms)
         if own.status == "open":
             return Condition("open", "breaker_open")
         if credential.status != "closed":
-            return self._under_probe(deployment, key, "credential_out", now_ms)
+            return self._under_probe(deployment, credential_key(deployment), "credential_out", now_ms)
         if own.status != "closed":
             return self._under_probe(deployment, deployment.id, "misconfigured", now_ms)
         ramp = self._ramp(own, credential, now_ms)
@@ -120,8 +119,8 @@ class HealthBoard:
         if condition.probe:
             return 1
         calls = self.calls(deployment)
-        own, credential = self.breaker(deployment.id, now_ms), self.breaker(credential_key(deployment), now_ms)
-        return math.ceil(self._for_released(calls, self._ramp(own, credential, now_ms)) - calls.released)
+        ramp = self._ramp(*self._breakers_of(deployment, now_ms), now_ms)
+        return math.ceil(self._for_released(calls, ramp) - calls.released)
 
     def may_repeat(self, group: str, now_ms: int) -> bool:
         return self._budgets[group].allows(now_ms)
@@ -198,6 +197,10 @@ class HealthBoard:
         elif state.status == "open" and now_ms >= state.until_ms:
             state = self.breakers[key] = breaker.step(state, (), now_ms, self.settings)
         return state
+
+    def _breakers_of(self, deployment: Deployment, now_ms: int) -> tuple[Breaker, Breaker]:
+        """Its own, and that of its credential."""
+        return self.breaker(deployment.id, now_ms), self.breaker(credential_key(deployment), now_ms)
 
     def _under_probe(self, deployment: Deployment, key: str, reason: str, now_ms: int) -> Condition:
         state = self.breaker(key, now_ms)

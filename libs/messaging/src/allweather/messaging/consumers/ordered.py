@@ -121,7 +121,7 @@ class _Batches:
     async def finish(self) -> None:
         self._finishing = True
         if self._batch is not None:
-            await asyncio.wait({self._batch})
+            await until_done(self._batch)
 
     async def close(self) -> None:
         if self._batch is not None:

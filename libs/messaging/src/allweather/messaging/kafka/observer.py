@@ -17,6 +17,7 @@ from allweather.messaging.kafka.client import (
 from allweather.messaging.kafka.renewable import C, Renewable
 from allweather.messaging.kafka.settings import CALL_TIMEOUT, METADATA_AGE, Connection
 from allweather.messaging.ports import Committed, GroupMember, GroupState
+from allweather.messaging.tasks import until_done
 from allweather.messaging.types import TopicPartition
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class Observer:
     async def close(self) -> None:
         if self._looking is not None:
             self._looking.cancel()
-            await asyncio.wait({self._looking})
+            await until_done(self._looking)
         await self._admin.close()
         await self._consumer.close()
 

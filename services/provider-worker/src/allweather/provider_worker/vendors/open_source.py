@@ -8,7 +8,7 @@ from allweather.contracts.config import Deployment
 from allweather.contracts.conversation import Conversation
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.slip import Capability, Dialect, Parameter
-from allweather.dialects.lenient import Json, children, text
+from allweather.dialects.lenient import Json, children, parse_object, text
 from allweather.provider_worker import chat_body, openai_wire, parameters
 from allweather.provider_worker.embeddings_wire import CompatibleEmbedder
 from allweather.provider_worker.parameters import TRANSLATED, Fate, emulated
@@ -64,8 +64,10 @@ class _Chat:
         return HttpRequest(url, openai_wire.forwarded(body, target.deployment.model, stream=stream, renamed={}))
 
     def answer(self, response: HttpResponse) -> Answer:
+        body = parse_object(response.body)
+        _look(body or {})
         try:
-            return openai_wire.answer(response, CODES, _look)
+            return openai_wire.answer_in(body, response, CODES)
         except Failed as error:
             raise _by_words(error) from None
 
