@@ -31,14 +31,18 @@ class Growth:
                 continue
 
     def of_survivors(self, fewest: int) -> dict[str, tuple[Sample, Sample]]:
-        """The middle of the second and of the last tenth of each life that has at least `fewest` samples, by name."""
+        """The second and the last tenth of each life that has at least `fewest` samples, by name.
+
+        Memory is the middle of a tenth. Files are the fewest of it: callers who wait out an outage have a connection
+        each, and come and go, while one that is never closed raises what is open at the quietest moment.
+        """
         return {name: _ends(samples) for (name, _), samples in self._lives.items() if len(samples) >= fewest}
 
 
 def _ends(samples: list[Sample]) -> tuple[Sample, Sample]:
     tenth = max(1, len(samples) // 10)
-    return _middle(samples[tenth : 2 * tenth]), _middle(samples[-tenth:])
+    return _level(samples[tenth : 2 * tenth]), _level(samples[-tenth:])
 
 
-def _middle(samples: list[Sample]) -> Sample:
-    return Sample(median(s.rss_mb for s in samples), round(median(s.files for s in samples)))
+def _level(samples: list[Sample]) -> Sample:
+    return Sample(median(s.rss_mb for s in samples), min(s.files for s in samples))
