@@ -15,7 +15,7 @@ from allweather.contracts.records import AttemptResult, Dispatch, decode, encode
 from allweather.contracts.slip import Priority
 from allweather.messaging import Connection, KafkaBroker, Message
 from allweather.messaging.testing import eventually
-from allweather.messaging.topics import Topic, provision
+from allweather.messaging.topics import expand, load, provision
 from allweather.provider_worker.app import main
 from allweather.provider_worker.settings import Settings
 from allweather.provider_worker.testing import dispatch_record
@@ -24,6 +24,7 @@ from allweather.runtime.settings import SettingsError
 from allweather.vendorsim.client import Simulator
 
 CONFIG = Path(__file__).parents[3] / "config"
+TOPICS = Path(__file__).parents[3] / "infra" / "kafka" / "topics.yaml"
 DEPLOYMENT = "openai/gpt-5.2"
 
 
@@ -65,7 +66,8 @@ async def running(given: Settings) -> AsyncGenerator[Service[Settings]]:
 @pytest.fixture
 async def broker(kafka_bootstrap: str, vendor: str) -> AsyncGenerator[KafkaBroker]:
     needed = (topics.dispatch(vendor), topics.RESULTS, topics.DELTAS)
-    await provision(kafka_bootstrap, [Topic(name, 4, 1, {}) for name in needed])
+    shipped = expand(load(TOPICS), [], [vendor])
+    await provision(kafka_bootstrap, [topic for topic in shipped if topic.name in needed])
     async with KafkaBroker(Connection(kafka_bootstrap, "test")) as opened:
         await eventually(lambda: all(opened.partitions(name) for name in needed))
         yield opened

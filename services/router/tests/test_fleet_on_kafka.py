@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -10,11 +11,13 @@ from allweather.contracts import topics
 from allweather.contracts.failures import FailureKind
 from allweather.contracts.records import AttemptResult, decode
 from allweather.messaging import Connection, KafkaBroker, OrderedConsumer, Outputs, Record
-from allweather.messaging.topics import Topic, provision
+from allweather.messaging.topics import expand, load, provision
 from allweather.router.adapters.fleet import STAND_IN, Fleet, has_worker, worker_group
 from allweather.router.testing.memory import MemoryTables
 from allweather.router.testing.records import a_slip, cleared, configuration, deployment
 from allweather.router.testing.world import World
+
+TOPICS = Path(__file__).parents[3] / "infra" / "kafka" / "topics.yaml"
 
 
 @pytest.fixture
@@ -32,7 +35,8 @@ async def until(happened: Callable[[], Awaitable[bool]]) -> None:
 async def test_a_dead_fleet_is_stood_in_for_until_a_worker_comes(kafka_bootstrap: str, broker: KafkaBroker):
     vendor = f"vendor-{uuid4().hex[:8]}"
     group, dispatch = worker_group(vendor), topics.dispatch(vendor)
-    await provision(kafka_bootstrap, [Topic(dispatch, 2, 1, {}), Topic(topics.RESULTS, 2, 1, {})])
+    shipped = expand(load(TOPICS), [], [vendor])
+    await provision(kafka_bootstrap, [topic for topic in shipped if topic.name in {dispatch, topics.RESULTS}])
     await broker.reachable()
     tables = MemoryTables()
     world = World(tables, tables, configuration(deployment(f"{vendor}/one")))

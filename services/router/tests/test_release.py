@@ -15,11 +15,21 @@ from allweather.messaging.partitioning import partition_of
 from allweather.router.events import Cause
 from allweather.router.fairness import DeficitRoundRobin
 from allweather.router.parking import Grant, Parking, Waiting
+from allweather.router.release import check_partitions
 from allweather.router.steps import Row
 from allweather.router.testing.records import BODY, T0, a_slip, attempted, cleared, ended
 from allweather.router.testing.world import PARTITIONS, World
+from allweather.runtime.settings import SettingsError
 
 VENDORS = frozenset({"alpha", "beta", "gamma"})
+
+
+def test_topics_of_unequal_partition_counts_are_refused() -> None:
+    check_partitions({topics.CLEARED: 4, topics.RESULTS: 4}.get)
+    check_partitions({topics.CLEARED: 4}.get)
+
+    with pytest.raises(SettingsError, match=rf"{topics.CLEARED} has 4 and {topics.RESULTS} has 2 partitions: add"):
+        check_partitions({topics.CLEARED: 4, topics.RESULTS: 2}.get)
 
 
 async def park(world: World, *slips: Slip) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from allweather.contracts import config, topics
+from allweather.contracts import config
 from allweather.messaging import (
     BatchHandler,
     Broker,
@@ -26,7 +26,7 @@ from allweather.router.health import HealthBoard
 from allweather.router.housekeeping import Housekeeping
 from allweather.router.loops import Turn, turning
 from allweather.router.outbox import Outbox, dead_lettered
-from allweather.router.release import Release
+from allweather.router.release import READ, Release, check_partitions
 from allweather.router.settings import Settings
 from allweather.router.space import ParkingSpace
 from allweather.runtime.migrations import migrate
@@ -62,6 +62,7 @@ async def main(service: Service[Settings]) -> None:
     )
     redis = await service.own(guarded_redis(settings.redis_url, on_away=REDIS_AWAY.hook(NONE)))
     broker = await service.own(open_broker(connection, metrics=metrics))
+    check_partitions(broker.partitions)
     payloads = DirectoryPayloads(settings.payload_dir)
     for name, ping in (("postgres", postgres.ping), ("kafka", lambda: _answers(broker)), ("payloads", payloads.ping)):
         service.probes.register(name, ping)
@@ -112,7 +113,7 @@ def _consumer(
         handler,
         group=service.name,
         instance=member,
-        topics=[topics.CLEARED, topics.RESULTS],
+        topics=READ,
         middleware=_wrappers(service.name, metrics),
         metrics=metrics,
         failpoints=service.failpoints,

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -19,6 +19,7 @@ from allweather.router.health import HealthBoard
 from allweather.router.parking import Grant, Lane, Publish, Queue, Waiting
 from allweather.runtime.clock import Clock
 from allweather.runtime.payloads import PayloadCorrupt, PayloadMissing, Payloads
+from allweather.runtime.settings import SettingsError
 from allweather.telemetry.metrics import RELEASED
 from allweather.telemetry.metrics import Priority as PriorityLabel
 
@@ -28,6 +29,19 @@ PUBLISH_TIMEOUT_S = 10.0
 
 Assignment = Callable[[], Collection[TopicPartition]]
 """The partitions of which this replica handles the records now; none while a rebalance is under way."""
+READ: Final = (topics.CLEARED, topics.RESULTS)
+"""What a router reads. A request is parked by a record of either topic, and comes back on the second."""
+
+
+def check_partitions(partitions: Callable[[str], int | None]) -> None:
+    """Raise `SettingsError` where a partition of one topic does not hold the same requests as that of the other.
+
+    A request would be parked in a partition that no replica empties. Topics that are not there are not judged.
+    """
+    counts = {topic: count for topic in READ if (count := partitions(topic)) is not None}
+    if len(set(counts.values())) > 1:
+        said = " and ".join(f"{topic} has {count}" for topic, count in counts.items())
+        raise SettingsError([f"{said} partitions: add partitions to the smaller topic until they have equally many"])
 
 
 class ParkedRequests(Protocol):
