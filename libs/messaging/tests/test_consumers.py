@@ -130,23 +130,6 @@ async def test_failure_after_the_acknowledgement_is_not_the_records_fault(broker
         await eventually(lambda: stands_at(broker, 2))
 
 
-async def test_what_comes_soon_after_a_batch_comes_together(broker: MemoryBroker) -> None:
-    batches: list[int] = []
-
-    async def handle(records: Sequence[Record]) -> Outputs:
-        batches.append(len(records))
-        return Outputs()
-
-    async with running(OrderedConsumer(broker, handle, group="g", topics=[TOPIC], pace=replace(QUICK, linger=0.2))):
-        await broker.publish(numbered(TOPIC, 1))
-        await eventually(lambda: batches == [1])
-        for _ in range(4):
-            await broker.publish(numbered(TOPIC, 1))
-        await eventually(lambda: sum(batches) == 5)
-
-    assert batches == [1, 4]
-
-
 async def test_batch_is_bounded_in_records_and_bytes(broker: MemoryBroker) -> None:
     sizes: list[tuple[int, int]] = []
 

@@ -10,7 +10,7 @@ from allweather.audit_sink.publishing import EVERY_S
 from allweather.audit_sink.reading import PIPELINE
 from allweather.contracts import topics
 from allweather.failpoints import OFF, FailpointReached, Failpoints
-from allweather.messaging import OrderedConsumer, Pace
+from allweather.messaging import Linger, OrderedConsumer, Pace
 
 if TYPE_CHECKING:
     from conftest import World
@@ -24,7 +24,7 @@ def consumer_of(world: "World", failpoints: Failpoints = OFF) -> OrderedConsumer
         group="audit-sink",
         pattern=PIPELINE,
         start_offsets=sink.start_offsets,
-        pace=Pace(linger=0.01, max_records=5),
+        pace=Pace(linger=Linger(0.01), max_records=5),
     )
 
 

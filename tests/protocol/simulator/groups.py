@@ -14,6 +14,7 @@ from simulator.net import KERNEL, Net, Server
 from simulator.topics import Topics
 
 from allweather.messaging.kafka.settings import COMMIT_TIMEOUT, JOIN_TIMEOUT
+from allweather.messaging.memory.rest import Rest
 from allweather.messaging.ports import (
     CommitRefused,
     Committed,
@@ -162,6 +163,7 @@ class SimMembership:
         self._lost = False
         self._paused: set[TopicPartition] = set()
         self._waiting: asyncio.Future[None] | None = None
+        self._rest = Rest()
         self._gave_up: asyncio.Future[None] | None = None
         self._preparing: asyncio.Task[None] | None = None
         self._revoking: asyncio.Task[None] | None = None
@@ -177,6 +179,7 @@ class SimMembership:
         return topic in self._subscription.topics or (pattern is not None and re.match(pattern, topic) is not None)
 
     async def poll(self, *, timeout: float, max_records: int) -> Sequence[Record]:
+        await self._rest.over()
         while True:
             if self._lost:
                 raise MembershipLost(f"{self.known.member_id} was put out of group {self.group.name}")
@@ -187,6 +190,9 @@ class SimMembership:
                 return records if assignment == self._assignment else ()
             self._waiting = self._net.loop.create_future()
             await self._waiting
+
+    def rest(self, seconds: float) -> None:
+        self._rest.begin(seconds)
 
     def pause(self, partitions: Collection[TopicPartition]) -> None:
         self._paused.update(partitions)

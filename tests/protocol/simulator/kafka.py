@@ -18,6 +18,7 @@ from simulator.topics import Topics
 from allweather.messaging import BrokerAway, Message, PublishTimeout, Record, TopicPartition
 from allweather.messaging.kafka.settings import PUBLISH_TIMEOUT
 from allweather.messaging.lanes import check_size
+from allweather.messaging.memory.rest import Rest
 from allweather.messaging.ports import (
     Committed,
     GroupState,
@@ -196,12 +197,14 @@ class SimReader:
         self._kafka, self._process, self._net = kafka, process, kafka.net
         self._positions: dict[TopicPartition, int] = {}
         self._waiting: asyncio.Future[None] | None = None
+        self._rest = Rest()
 
     async def assign(self, positions: Mapping[TopicPartition, int]) -> None:
         self._positions = {at: self._positions.get(at, offset) for at, offset in positions.items()}
         self._kafka.readers.append(self)
 
     async def poll(self, *, timeout: float, max_records: int) -> Sequence[Record]:
+        await self._rest.over()
         while not self._kafka.server.in_reach_of(self._process) or not self._any():
             self._waiting = self._net.loop.create_future()
             await self._waiting
@@ -209,6 +212,9 @@ class SimReader:
             return await self._net.call(self._kafka.server, lambda: self._read(max_records))
         except MembershipLost:
             return ()
+
+    def rest(self, seconds: float) -> None:
+        self._rest.begin(seconds)
 
     async def close(self) -> None:
         self._kafka.readers.remove(self)

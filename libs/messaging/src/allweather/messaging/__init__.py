@@ -3,7 +3,7 @@
 from allweather.messaging.consumers.concurrent import ConcurrentConsumer
 from allweather.messaging.consumers.ordered import OrderedConsumer
 from allweather.messaging.consumers.tail import TailConsumer
-from allweather.messaging.consumers.work import Pace, Points
+from allweather.messaging.consumers.work import Linger, Pace, Points
 from allweather.messaging.errors import (
     BrokerAway,
     ConsumerStalled,
@@ -51,6 +51,7 @@ __all__ = [
     "GroupState",
     "Headers",
     "KafkaBroker",
+    "Linger",
     "MalformedInput",
     "MemoryBroker",
     "Message",

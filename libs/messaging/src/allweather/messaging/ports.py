@@ -68,6 +68,10 @@ class Membership(Protocol):
         """The next records of the assigned partitions that are not paused, each partition in order; maybe none."""
         ...
 
+    def rest(self, seconds: float) -> None:
+        """Ask the brokers for nothing for so long from now, so that records gather there; what is here is polled."""
+        ...
+
     def pause(self, partitions: Collection[TopicPartition]) -> None: ...
 
     def resume(self, partitions: Collection[TopicPartition]) -> None: ...
@@ -93,6 +97,10 @@ class Reader(Protocol):
     """Reads partitions without a group."""
 
     async def poll(self, *, timeout: float, max_records: int) -> Sequence[Record]: ...
+
+    def rest(self, seconds: float) -> None:
+        """As a `Membership` does."""
+        ...
 
     async def assign(self, positions: Mapping[TopicPartition, int]) -> None:
         """Read exactly these partitions from these offsets; a partition already assigned keeps its own position."""

@@ -22,6 +22,7 @@ from allweather.messaging import (
     Broker,
     ConcurrentConsumer,
     Fenced,
+    Linger,
     Message,
     MessageTooLarge,
     OrderedConsumer,
@@ -160,6 +161,23 @@ class BrokerSuite:
         async with running(OrderedConsumer(broker, seen.batch, group=name, topics=[topic], pace=pace)):
             await broker.publisher.publish(numbered(topic, 3))
             await eventually(lambda: len(seen.records) == 3)
+
+    async def test_what_comes_soon_after_a_batch_comes_together(self, broker: Broker, topic: str, name: str) -> None:
+        batches: list[int] = []
+
+        async def handle(records: Sequence[Record]) -> Outputs:
+            batches.append(len(records))
+            return Outputs()
+
+        pace = replace(QUICK, linger=Linger(each=1.0, longest=1.0))
+        async with running(OrderedConsumer(broker, handle, group=name, topics=[topic], pace=pace)):
+            await broker.publisher.publish(numbered(topic, 1))
+            await eventually(lambda: batches == [1])
+            for _ in range(4):
+                await broker.publisher.publish(numbered(topic, 1))
+            await eventually(lambda: sum(batches) == 5)
+
+        assert batches == [1, 4]
 
     async def test_outputs_are_published_before_the_place_is_committed(
         self, broker: Broker, topic: str, target: str, name: str

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Collection
 from contextlib import suppress
 
+from allweather.messaging.consumers.work import Linger
 from allweather.messaging.ports import Membership
 from allweather.messaging.progress import Progress
 from allweather.messaging.types import Record, TopicPartition
@@ -21,7 +22,7 @@ class Intake:
     the polling goes on, for nothing. (Not at once: the client throws away what it has fetched of a paused partition.)
     """
 
-    def __init__(self, progress: Progress, *, max_records: int, max_bytes: int, linger: float) -> None:
+    def __init__(self, progress: Progress, *, max_records: int, max_bytes: int, linger: Linger) -> None:
         self._progress = progress
         self._max_records, self._max_bytes, self._linger = max_records, max_bytes, linger
         self._waiting: deque[Record] = deque()
@@ -39,9 +40,9 @@ class Intake:
                 await self._wait_for_room(membership)
             records = await membership.poll(timeout=_POLL_SECONDS, max_records=self._max_records)
             self._add(records)
-            # What comes meanwhile gathers at the broker, and one fetch brings it all. Where there is more already, or
-            # nothing, no time is lost; but a poll that answers at once must not starve the work of its turn.
-            await asyncio.sleep(self._linger if 0 < len(records) < self._max_records else 0)
+            if 0 < len(records) < self._max_records:  # else there is more already, or nothing
+                membership.rest(self._linger.after(len(records)))
+            await asyncio.sleep(0)  # a poll that answers at once must not starve the work of its turn
 
     def assigned(self, partitions: Collection[TopicPartition]) -> None:
         self._partitions = tuple(partitions)

@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from allweather.messaging.consumers.work import LINGER
+from allweather.messaging.consumers.work import Linger
 from allweather.messaging.errors import TransientError
 from allweather.messaging.ports import Broker, Reader
 from allweather.messaging.progress import Progress
@@ -30,17 +29,16 @@ class TailConsumer:
         *,
         starts: Mapping[TopicPartition, int] | None = None,
         max_records: int = 500,
-        linger: float = LINGER,
+        linger: Linger | None = None,
         stall_after: float = 30.0,
         reopen_after: float = 0.5,
     ) -> None:
         self._broker, self._wanted = broker, frozenset(partitions)
         self._starts = dict(starts or {})
-        self._max_records, self._linger = max_records, linger
+        self._max_records, self._linger = max_records, linger or Linger()
         self._stall_after, self._reopen_after = stall_after, reopen_after
         self._positions: dict[TopicPartition, int] = {}
         self._reader: Reader | None = None
-        self._next_poll = 0.0
         self._progress = Progress()
 
     @property
@@ -80,7 +78,6 @@ class TailConsumer:
 
     async def _poll(self) -> Sequence[Record]:
         assert self._reader is not None, "a TailConsumer is used inside `async with`"
-        await asyncio.sleep(self._next_poll - time.monotonic())
         try:
             records = await self._reader.poll(timeout=1.0, max_records=self._max_records)
         except TransientError as error:
@@ -92,7 +89,7 @@ class TailConsumer:
             self._positions[record.position] = record.offset + 1
         if records:
             self._progress.note()
-            self._next_poll = time.monotonic() + self._linger
+            self._reader.rest(self._linger.after(len(records)))
         return records
 
     async def _stuck(self) -> bool:

@@ -10,8 +10,22 @@ from allweather.messaging.ports import Committed
 from allweather.messaging.types import TopicPartition
 
 _MIB = 1024 * 1024
-LINGER = 0.004
-"""Under load a fetch then brings several records; nobody waits whose record comes by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linger:
+    """How long to wait after a batch before the next one is fetched, or sent, so that it holds several; in seconds.
+
+    So long for each record of the batch: where they come faster than one in that time, the waits grow to the longest.
+    Nobody waits whose record comes by itself.
+    """
+
+    each: float = 0.004
+    longest: float = 0.012
+
+    def after(self, records: int) -> float:
+        """How long to wait after a batch of so many."""
+        return min(records * self.each, self.longest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +34,7 @@ class Pace:
 
     max_records: int = 500
     max_bytes: int = 4 * _MIB
-    linger: float = LINGER
-    """At least so long from one poll that brought records to the next, so that batches fill; after a pause at once."""
+    linger: Linger = Linger()
     gather: float = 0.0
     """How long the brokers may keep records back, so that one fetch brings many; for work that nobody waits for."""
     commit_interval: float = 0.5

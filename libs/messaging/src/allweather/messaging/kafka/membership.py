@@ -67,6 +67,9 @@ class KafkaMembership:
             await self._raise_if_fenced()
             raise MembershipLost(f"group {self._group}: {error!r}") from error
 
+    def rest(self, seconds: float) -> None:
+        self._consumer.rest(seconds)
+
     def pause(self, partitions: Collection[TopicPartition]) -> None:
         self._consumer.pause(self._consumer.assignment() & set(partitions))
 

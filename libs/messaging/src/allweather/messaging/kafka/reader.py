@@ -34,6 +34,9 @@ class KafkaReader:
         except ClientError as error:
             raise BrokerAway(f"reading {sorted(self._partitions)}: {error!r}") from error
 
+    def rest(self, seconds: float) -> None:
+        self._consumer.rest(seconds)
+
     async def close(self) -> None:
         await self._consumer.close()
 

@@ -9,6 +9,7 @@ from typing import Self
 from allweather.messaging.errors import BrokerAway, PublishTimeout
 from allweather.messaging.memory.groups import Group, MemoryMembership
 from allweather.messaging.memory.log import MemoryLog
+from allweather.messaging.memory.rest import Rest
 from allweather.messaging.ports import Committed, GroupState, Publisher, Rebalances, Subscription
 from allweather.messaging.types import Message, Record, TopicPartition
 
@@ -142,17 +143,22 @@ class MemoryReader:
     def __init__(self, log: MemoryLog) -> None:
         self._log = log
         self._positions: dict[TopicPartition, int] = {}
+        self._rest = Rest()
 
     async def assign(self, positions: Mapping[TopicPartition, int]) -> None:
         self._positions = {at: self._positions.get(at, offset) for at, offset in positions.items()}
         self._log.wake()
 
     async def poll(self, *, timeout: float, max_records: int) -> Sequence[Record]:
+        await self._rest.over()
         records = self._next(max_records)
         if not records:
             await self._log.growth(timeout)
             records = self._next(max_records)
         return records
+
+    def rest(self, seconds: float) -> None:
+        self._rest.begin(seconds)
 
     async def close(self) -> None:
         self._positions.clear()

@@ -7,6 +7,7 @@ from itertools import count
 
 from allweather.messaging.errors import Fenced, TransientError
 from allweather.messaging.memory.log import MemoryLog
+from allweather.messaging.memory.rest import Rest
 from allweather.messaging.ports import (
     CommitRefused,
     Committed,
@@ -111,6 +112,7 @@ class MemoryMembership:
         self._positions: dict[TopicPartition, int] = {}
         self.paused: set[TopicPartition] = set()
         self._delivers = False
+        self._rest = Rest()
         self.fenced = False
         self.lost = False
 
@@ -120,11 +122,15 @@ class MemoryMembership:
 
     async def poll(self, *, timeout: float, max_records: int) -> Sequence[Record]:
         await self._group.look_for_topics()
+        await self._rest.over()
         records = self._next(max_records)
         if not records:
             await self._group.log.growth(timeout)
             records = self._next(max_records)
         return records
+
+    def rest(self, seconds: float) -> None:
+        self._rest.begin(seconds)
 
     def pause(self, partitions: Collection[TopicPartition]) -> None:
         self.paused.update(partitions)

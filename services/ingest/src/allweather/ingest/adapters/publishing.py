@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from allweather.messaging import Message, MessagingError, PermanentError, Publisher
+from allweather.messaging import Linger, Message, MessagingError, PermanentError, Publisher
 
 _Waiting = tuple[Message, "asyncio.Future[None]"]
 
 MOST_AT_ONCE: Final = 500
-PACE_S: Final = 0.004
-"""At least so long from one batch to the next: under load they fill, and a caller by itself never waits."""
+LINGER: Final = Linger()
+"""From one batch to the next: under load they fill, and a caller by itself never waits."""
 
 
 class Coalesced:
@@ -33,8 +33,8 @@ class Coalesced:
         await acknowledged
 
     def _flush(self) -> None:
-        self._next = asyncio.get_running_loop().time() + PACE_S
         waiting, self._waiting = self._waiting, []
+        self._next = asyncio.get_running_loop().time() + LINGER.after(len(waiting))
         for start in range(0, len(waiting), MOST_AT_ONCE):
             sending = asyncio.ensure_future(self._send(waiting[start : start + MOST_AT_ONCE]))
             self._sending.add(sending)
