@@ -4,9 +4,7 @@ aiokafka's types say little, so its objects are `Any` here and our own types beg
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
-from functools import partial
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, codec
@@ -27,7 +25,7 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.fetch import FetchRequest
 
-from allweather.messaging.kafka import connections, wire_format
+from allweather.messaging.kafka import connections, fetching, sending, wire_format
 from allweather.messaging.kafka.settings import CLOSE_TIMEOUT, MEMBER, PRODUCER, READER, Connection, gathering
 from allweather.messaging.ports import Committed
 from allweather.messaging.tasks import cancel, heard
@@ -35,6 +33,8 @@ from allweather.messaging.types import Message, Record, TopicPartition
 
 wire_format.install()
 connections.install()
+fetching.install()
+sending.install()
 
 ClientError: Final = (KafkaError, TimeoutError, LookupError)
 """What a call can end with when brokers come and go. aiokafka also raises KeyError, from its table of connections."""
@@ -171,10 +171,6 @@ class _Listener(ConsumerRebalanceListener):
         return self._assigned([TopicPartition(*at) for at in assigned])
 
 
-_Actions = tuple[Collection[Any], Mapping[Any, Any], float, bool, Collection[Any]]
-"""Fetches to send, places to look up, how long to wait, whether metadata is stale, paused partitions to wait for."""
-
-
 class ConsumerClient:
     """A consumer, with a group or without one."""
 
@@ -184,7 +180,6 @@ class ConsumerClient:
         member = {**MEMBER, **gathering(gather), "group_id": group, "group_instance_id": instance}
         options: dict[str, Any] = {**connection.options(), **(member if group else READER)}
         self._consumer: Any = AIOKafkaConsumer(**options)
-        self._rests_until = 0.0
 
     def subscribe(
         self,
@@ -202,21 +197,10 @@ class ConsumerClient:
         except BaseException:
             await self.close()
             raise
-        fetcher = self._consumer._fetcher
-        fetcher._get_actions_per_node = partial(self._unless_at_rest, fetcher._get_actions_per_node)
-
-    def _unless_at_rest(self, due: Callable[[Any], _Actions], assignment: Any) -> _Actions:
-        """What the client's fetcher, which asks again at every turn and after `wait` seconds, is to do."""
-        wait = self._rests_until - time.monotonic()
-        return due(assignment) if wait <= 0 else ([], {}, wait, False, [])
 
     def rest(self, seconds: float) -> None:
-        """Fetch nothing for so long.
-
-        Not a pause between polls: the client fetches as soon as it is polled, and what it then has would be old by the
-        next poll, with all that came meanwhile behind it. Called in the turn in which a poll returns.
-        """
-        self._rests_until = time.monotonic() + seconds
+        """Fetch nothing for so long. Called in the turn in which a poll returns."""
+        self._consumer._fetcher.rest(seconds)
 
     def member_id(self) -> str:
         """The id under which the group knows us since the last assignment."""

@@ -11,11 +11,12 @@ from functools import cache
 from io import BytesIO
 from itertools import accumulate, groupby, pairwise, starmap
 from struct import Struct as Packing
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from aiokafka.protocol.struct import Struct
 from aiokafka.protocol.types import Array, Boolean, Bytes, Int8, Int16, Int32, Int64, Schema, String, UInt32
 
+M = TypeVar("M", bound=Struct)
 Write = Callable[[Any, list[bytes]], None]
 """Appends the bytes of a value."""
 Read = Callable[[bytes, int], tuple[Any, int]]
@@ -68,14 +69,23 @@ def _encode(message: Struct) -> bytes:
 
 
 def _decode(message: type[Struct], data: BytesIO | bytes) -> Struct:
-    codec = codec_of(message)
-    if codec is None:
+    if codec_of(message) is None:
         return _librarys_decode(message, data)
     if isinstance(data, bytes):
-        return message(*codec.read(data, 0)[0])
-    values, end = codec.read(data.getvalue(), data.tell())
+        return read(message, data, 0)[0]
+    made, end = read(message, data.getvalue(), data.tell())
     data.seek(end)
-    return message(*values)
+    return made
+
+
+def read(message: type[M], data: bytes, at: int) -> tuple[M, int]:
+    """The message at a place, and the place after it. Only for a message whose `codec_of` is not None."""
+    codec = codec_of(message)
+    assert codec is not None
+    values, end = codec.read(data, at)
+    made = object.__new__(message)
+    made.__dict__.update(zip(message.SCHEMA.names, values, strict=True))
+    return made, end
 
 
 def _codec(kind: Any) -> Codec:
