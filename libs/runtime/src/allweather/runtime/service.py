@@ -12,6 +12,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import logging
 import os
@@ -33,6 +34,9 @@ S = TypeVar("S", bound=ServiceSettings)
 T = TypeVar("T")
 
 STOPPED, CRASHED, BAD_SETTINGS = 0, 1, 2
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""Parameters of glibc's `mallopt` (malloc.h)."""
+_LARGE = 256 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +107,7 @@ def run(name: str, settings: type[S], main: Main[S], observed: Observed) -> NoRe
     try:
         values = settings.load()
         _spare_the_collector()
+        _give_buffers_back()
         with observed(name, values):
             code = uvloop.run(_outcome(Service(name, values), main))
     except SettingsError as error:
@@ -119,6 +124,18 @@ def _spare_the_collector() -> None:
     """
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)
+
+
+def _give_buffers_back() -> None:
+    """Have large buffers, which a backlog needs for a while, taken from the system and given back to it at once.
+
+    glibc learns otherwise: after the first of them it takes the next ones from its heap, where what is small settles
+    between them, and the process stays as large as it has ever been.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _LARGE)
+        mallopt(_M_TRIM_THRESHOLD, 4 * _LARGE)
 
 
 def usage(name: str, settings: type[ServiceSettings]) -> str:

@@ -74,22 +74,27 @@ async def read_frames(reference: ReferenceType[Any]) -> None:
     if connection is None:
         return
     reader, connection = connection._reader, None
-    received = b""
+    kept = bytearray()
     while True:
-        chunk = await reader.read(_CHUNK)
+        chunk: bytes = await reader.read(_CHUNK)
         if not chunk:
-            raise IncompleteReadError(received, None)
-        received, at = received + chunk if received else chunk, 0
+            raise IncompleteReadError(bytes(kept), None)
+        if kept:
+            kept += chunk
+        received, at = kept or chunk, 0
         while (end := _end(received, at)) is not None:
             connection = reference()
             if connection is None:
                 return
-            connection._handle_frame(received[at + 4 : end])
+            connection._handle_frame(bytes(received[at + 4 : end]))
             connection, at = None, end
-        received = received[at:]
+        if received is kept:
+            del kept[:at]
+        else:
+            kept += chunk[at:]
 
 
-def _end(received: bytes, at: int) -> int | None:
+def _end(received: bytes | bytearray, at: int) -> int | None:
     """Where the message that begins here ends; None when not all of it is here."""
     if len(received) < at + 4:
         return None

@@ -38,6 +38,8 @@ class Connection:
 
 _KIB = 1024
 _MIB = 1024 * _KIB
+_ENOUGH = 512 * _KIB
+"""What one partition may send at once: some batches of small records."""
 
 PRODUCER: dict[str, Any] = {
     "acks": "all",
@@ -55,8 +57,8 @@ READER: dict[str, Any] = {
     "auto_offset_reset": "earliest",
     "isolation_level": "read_committed",
     "fetch_max_wait_ms": 500,
-    "fetch_max_bytes": 8 * _MIB,
-    "max_partition_fetch_bytes": _MIB,
+    "fetch_max_bytes": 2 * _MIB,
+    "max_partition_fetch_bytes": _ENOUGH,
     "metadata_max_age_ms": 5_000,
 }
 
@@ -70,7 +72,7 @@ MEMBER: dict[str, Any] = {
 
 def gathering(seconds: float) -> dict[str, Any]:
     """What lets the brokers keep records back for so long, or until there is as much as one partition may send."""
-    return {"fetch_min_bytes": _MIB, "fetch_max_wait_ms": int(seconds * 1000)} if seconds else {}
+    return {"fetch_min_bytes": _ENOUGH, "fetch_max_wait_ms": int(seconds * 1000)} if seconds else {}
 
 
 COMPRESS_FROM = 8 * _KIB
