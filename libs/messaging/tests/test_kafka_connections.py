@@ -87,7 +87,7 @@ def framed(*messages: bytes) -> bytes:
 async def test_messages_are_read_whole_in_whatever_pieces_they_come(size: int):
     receiving, messages = Receiving(), [b"a", b"", b"bcdefgh", b"i" * 9]
     data = framed(*messages)
-    reading = asyncio.create_task(connections.read_frames(ref(receiving)))
+    reading = asyncio.create_task(connections.receive(ref(receiving)))
 
     for at in range(0, len(data), size):
         receiving.give(data[at : at + size])
@@ -100,10 +100,24 @@ async def test_messages_are_read_whole_in_whatever_pieces_they_come(size: int):
     assert receiving.frames == messages
 
 
+async def test_message_that_cannot_be_read_is_an_error_of_its_connection():
+    class Failing(Receiving):
+        def _handle_frame(self, frame: bytes) -> None:
+            raise ValueError("cut off")
+
+    receiving = Failing()
+    reading = asyncio.create_task(connections.receive(ref(receiving)))
+    await asyncio.sleep(0)
+    receiving.give(framed(b"a", b"b"))
+
+    with pytest.raises(ValueError, match="cut off"):
+        await reading
+
+
 async def test_reading_holds_no_connection_that_was_forgotten():
     receiving = Receiving()
     reader, known = receiving.reader, ref(receiving)
-    reading = asyncio.create_task(connections.read_frames(known))
+    reading = asyncio.create_task(connections.receive(known))
     await asyncio.sleep(0)
 
     del receiving
@@ -111,7 +125,9 @@ async def test_reading_holds_no_connection_that_was_forgotten():
     assert known() is None
 
     reader.feed_data(framed(b"for nobody"))
-    await reading
+    reader.feed_eof()
+    with pytest.raises(asyncio.IncompleteReadError):
+        await reading
 
 
 Answer = Callable[[int], bytes]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 
@@ -27,6 +28,16 @@ async def until_done(future: asyncio.Future[Any]) -> None:
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         future.add_done_callback(lambda _: ended.done() or ended.set_result(None))
         await ended
+
+
+async def settled(future: asyncio.Future[Any]) -> None:
+    """Return when it has a result or an error, which stays in it. Who is cancelled here cancels it, as by `await`.
+
+    A turn of the event loop less than `until_done`: its own task is woken.
+    """
+    if not future.done():
+        with suppress(Exception):
+            await future
 
 
 async def cancel(*tasks: asyncio.Task[Any]) -> None:

@@ -40,9 +40,10 @@ class Intake:
                 await self._wait_for_room(membership)
             records = await membership.poll(timeout=_POLL_SECONDS, max_records=self._max_records)
             self._add(records)
-            if 0 < len(records) < self._max_records:  # else there is more already, or nothing
+            if 0 < len(records) < self._max_records:
                 membership.rest(self._linger.after(len(records)))
-            await asyncio.sleep(0)  # a poll that answers at once must not starve the work of its turn
+            else:  # nothing, or more already: a poll that answers at once must not starve the work of its turn
+                await asyncio.sleep(0)
 
     def assigned(self, partitions: Collection[TopicPartition]) -> None:
         self._partitions = tuple(partitions)

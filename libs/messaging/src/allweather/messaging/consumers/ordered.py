@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 
 from allweather.failpoints import OFF, Failpoints
 from allweather.messaging.consumers.intake import Intake
@@ -84,27 +85,39 @@ class _Batches:
     def __init__(self, intake: Intake, steps: Steps, progress: Progress, pace: Pace) -> None:
         self._intake, self._steps, self._progress, self._pace = intake, steps, progress, pace
         self._places: dict[TopicPartition, Committed] = {}
-        self._batch: asyncio.Task[None] | None = None
+        self._worker: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._finishing = False
         self.moved = asyncio.Event()
 
     async def run(self) -> None:
         while not self._finishing:
-            records = await self._intake.take()
-            self._batch = asyncio.create_task(self._take(records))
+            self._worker = asyncio.create_task(self._work())
             try:
-                await until_done(self._batch)
+                await until_done(self._worker)
             except asyncio.CancelledError:
-                await cancel(self._batch)
+                await cancel(self._worker)
                 raise
-            if not self._batch.cancelled():  # cancelled by a rebalance: its records will be delivered again
-                self._batch.result()
+            if not self._worker.cancelled():  # cancelled by a rebalance: its records will be delivered again
+                self._worker.result()
         await asyncio.Event().wait()
 
+    async def _work(self) -> None:
+        while not self._finishing:
+            records = await self._intake.take()
+            self._idle.clear()
+            try:
+                await self._take(records)
+            finally:
+                self._idle.set()
+
     async def revoked(self) -> None:
-        if self._batch is not None:
-            await asyncio.wait({self._batch}, timeout=self._pace.revoke_grace)
-            await cancel(self._batch)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pace.revoke_grace):
+                await self._idle.wait()
+        if self.busy:
+            await self.close()
 
     def left(self) -> None:
         self._places.clear()
@@ -120,16 +133,15 @@ class _Batches:
 
     async def finish(self) -> None:
         self._finishing = True
-        if self._batch is not None:
-            await until_done(self._batch)
+        await self._idle.wait()
 
     async def close(self) -> None:
-        if self._batch is not None:
-            await cancel(self._batch)
+        if self._worker is not None:
+            await cancel(self._worker)
 
     @property
     def busy(self) -> bool:
-        return self._batch is not None and not self._batch.done()
+        return not self._idle.is_set()
 
     @property
     def on_time(self) -> bool:

@@ -21,7 +21,7 @@ class Linger:
     """
 
     each: float = 0.004
-    longest: float = 0.012
+    longest: float = 0.006
 
     def after(self, records: int) -> float:
         """How long to wait after a batch of so many."""

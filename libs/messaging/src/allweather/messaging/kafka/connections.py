@@ -1,7 +1,7 @@
 """aiokafka's connections, with fewer steps for a message, and under uvloop.
 
-aiokafka makes a context with a timer of its own for each answer, an object and a stream for each header, and two reads
-for each message; a record that comes by itself is on its way through four connections in every service.
+aiokafka makes a context with a timer of its own for each answer, an object and a stream for each header, and has a task
+read each message in two parts; a record that comes by itself makes four such messages in every service.
 
 And a socket that is closed is an error of the connection, not of the program: between the reset of a connection and the
 turn of the task that reads it, uvloop refuses to write with a RuntimeError. aiokafka expects an OSError there, so the
@@ -23,12 +23,11 @@ _library: Final[Any] = AIOKafkaConnection
 _librarys_handle_frame: Final[Any] = _library._handle_frame
 _INT32: Final = Packing(">i")
 _HEADER: Final = Packing(">hhih")
-_CHUNK: Final = 1 << 18
 
 
 def install() -> None:
     """Let everything that aiokafka sends and receives go through here."""
-    _library.send, _library._handle_frame, _library._read = _send, _handle_frame, staticmethod(read_frames)
+    _library.send, _library._handle_frame, _library._read = _send, _handle_frame, staticmethod(receive)
 
 
 def _send(connection: Any, request: Any, expect_response: bool = True) -> Any:
@@ -65,33 +64,49 @@ def _expire(answer: Future[Any]) -> None:
         answer.set_exception(TimeoutError())
 
 
-async def read_frames(reference: ReferenceType[Any]) -> None:
-    """Hand over every message; ends with an error, which aiokafka makes of it what it should be.
+async def receive(reference: ReferenceType[Any]) -> None:
+    """Have every message handed over; ends with an error, of which aiokafka makes what it should be.
 
-    Nothing here holds the connection while it waits, so that one that was forgotten can go.
+    Nothing here holds the connection, so that one that was forgotten can go.
     """
     connection = reference()
     if connection is None:
         return
-    reader, connection = connection._reader, None
-    kept = bytearray()
-    while True:
-        chunk: bytes = await reader.read(_CHUNK)
-        if not chunk:
-            raise IncompleteReadError(bytes(kept), None)
-        if kept:
-            kept += chunk
-        received, at = kept or chunk, 0
+    reader = connection._reader
+    del connection
+    messages = _Messages(reference, reader)
+    early, reader.feed_data = bytes(reader._buffer), messages.feed
+    reader._buffer.clear()
+    messages.feed(early)
+    await reader.read(1)  # for ever: nothing is in there any more, but an end or an error
+    raise IncompleteReadError(b"", None)
+
+
+class _Messages:
+    """Takes the place of the buffer in a stream: a message is handed over in the turn in which its last byte comes."""
+
+    def __init__(self, reference: ReferenceType[Any], reader: Any) -> None:
+        self._reference, self._reader = reference, reader
+        self._kept = bytearray()
+
+    def feed(self, chunk: bytes) -> None:
+        if self._kept:
+            self._kept += chunk
+        received, at = self._kept or chunk, 0
         while (end := _end(received, at)) is not None:
-            connection = reference()
-            if connection is None:
+            connection = self._reference()
+            if connection is None or connection._reader is not self._reader:
                 return
-            connection._handle_frame(bytes(received[at + 4 : end]))
-            connection, at = None, end
-        if received is kept:
-            del kept[:at]
+            try:
+                connection._handle_frame(bytes(received[at + 4 : end]))
+            except Exception as error:  # noqa: BLE001 - it is the connection's, not that of the loop which calls here
+                self._reader.set_exception(error)
+                return
+            at = end
+        if received is self._kept:
+            del self._kept[:at]
         else:
-            kept += chunk[at:]
+            self._kept += chunk[at:]
 
 
 def _end(received: bytes | bytearray, at: int) -> int | None:

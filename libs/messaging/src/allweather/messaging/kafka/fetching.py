@@ -10,7 +10,7 @@ aiokafka's.
 import asyncio
 import logging
 from asyncio import Future, Task
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from aiokafka.consumer import consumer
@@ -149,15 +149,23 @@ class RestingFetcher(_library):
             return self._fetcher_timeout  # the end of the rest comes before
         fetches, lookups, wait, stale, resumes = self._get_actions_per_node(assignment)
         for node, request in fetches:
-            self._start(self._proc_fetch_request(assignment, node, request), node)
+            self._start(self._found(self._proc_fetch_request, assignment, node, request), node)
         for node, partitions in lookups.items():
-            self._start(self._update_fetch_positions(assignment, node, partitions), node)
+            self._start(self._found(self._update_fetch_positions, assignment, node, partitions), node)
         if stale:
             self._client.force_metadata_update().add_done_callback(self._wake)
         for resumed in self._resumes.symmetric_difference(resumes):
             (resumed.remove_done_callback if resumed in self._resumes else resumed.add_done_callback)(self._wake)
         self._resumes = set(resumes)
         return wait
+
+    async def _found(self, work: Callable[..., Awaitable[bool]], *given: Any) -> bool:
+        """Whether there is something to drain now, records or an error."""
+        found = await work(*given)
+        if found:
+            for waiter in tuple(self._fetch_waiters):
+                self._notify(waiter)
+        return found
 
     def _start(self, work: Coroutine[Any, Any, Any], node: Any) -> None:
         task = asyncio.create_task(work)
@@ -167,11 +175,8 @@ class RestingFetcher(_library):
 
     def _ended(self, task: Task[Any], node: Any) -> None:
         self._in_flight.discard(node)
-        if not task.cancelled() and task.exception() is None and task.result():
-            for waiter in tuple(self._fetch_waiters):
-                self._notify(waiter)  # and when they have drained what is here, there is more to ask for
-        else:
-            self._wake()
+        if task.cancelled() or task.exception() is not None or not task.result():
+            self._wake()  # else whoever drains what was found has the loop ask for more
 
     def _wake(self, *_: Any) -> None:
         self._notify(self._wait_consume_future)

@@ -13,7 +13,7 @@ from allweather.messaging.kafka.settings import COMPRESS_FROM, PUBLISH_TIMEOUT
 from allweather.messaging.lanes import Lane, check_size, lane_of, limit_of, size_of
 from allweather.messaging.metrics import Metrics
 from allweather.messaging.partitioning import partition_of
-from allweather.messaging.tasks import heard, until_done
+from allweather.messaging.tasks import heard, settled
 from allweather.messaging.types import Message
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Line:
         try:
             await producer.send(messages, sent)
             for part in sent:
-                await until_done(part.acknowledged)
+                await settled(part.acknowledged)
         except ClientError as error:
             _unheard(sent)
             self._discard(producer, error)
