@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -277,6 +278,13 @@ async def test_trace_begins_at_the_first_record_without_one(spans: InMemorySpanE
     (parent,) = parents(await tracing(spans, 1.0)(failing(lambda _: None))([record()]))
 
     assert is_sampled(parent)
+
+
+async def test_no_trace_begins_where_nobody_collects_it() -> None:
+    handler = traced(group="router", tracer=trace.get_tracer("test"))(failing(lambda _: None))
+
+    assert parents(await handler([record()])) == [None]
+    assert parents(await handler([record(0, ("traceparent", SAMPLED))])) == [SAMPLED]
 
 
 @pytest.mark.parametrize(

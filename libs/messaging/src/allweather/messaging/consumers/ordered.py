@@ -8,7 +8,7 @@ from allweather.failpoints import OFF, Failpoints
 from allweather.messaging.consumers.intake import Intake
 from allweather.messaging.consumers.member import Member
 from allweather.messaging.consumers.steps import Steps
-from allweather.messaging.consumers.work import Pace, Points
+from allweather.messaging.consumers.work import IN_BATCHES, Pace, Points
 from allweather.messaging.metrics import Metrics, NoMetrics
 from allweather.messaging.ports import Broker, Committed, StartOffsets, Subscription
 from allweather.messaging.progress import Progress
@@ -41,7 +41,7 @@ class OrderedConsumer:
         failpoints: Failpoints = OFF,
         points: Points | None = None,
     ) -> None:
-        pace, metrics = pace or Pace(), metrics or NoMetrics()
+        pace, metrics = pace or IN_BATCHES, metrics or NoMetrics()
         progress = Progress()
         intake = Intake(progress, max_records=pace.max_records, max_bytes=pace.max_bytes, linger=pace.linger)
         steps = Steps(

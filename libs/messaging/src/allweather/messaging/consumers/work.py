@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from allweather.failpoints import Point
 from allweather.messaging.ports import Committed
@@ -16,12 +16,12 @@ _MIB = 1024 * 1024
 class Linger:
     """How long to wait after a batch before the next one is fetched, or sent, so that it holds several; in seconds.
 
-    So long for each record of the batch: where they come faster than one in that time, the waits grow to the longest.
-    Nobody waits whose record comes by itself.
+    So long for each record of the batch, up to a limit: where they come faster than one in that time, waits grow to the
+    longest. Nobody waits whose record comes by itself.
     """
 
     each: float = 0.004
-    longest: float = 0.006
+    longest: float = 0.004
 
     def after(self, records: int) -> float:
         """How long to wait after a batch of so many."""
@@ -45,6 +45,10 @@ class Pace:
     """How long one handler of `ConcurrentConsumer` may take before it stops counting as progress."""
     stall_after: float = 60.0
     rejoin_after: float = 0.5
+
+
+IN_BATCHES: Final = Pace(linger=Linger(longest=0.012))
+"""For work that is done for a whole batch at once, and so costs less for each record the larger it is."""
 
 
 @dataclass(frozen=True, slots=True)

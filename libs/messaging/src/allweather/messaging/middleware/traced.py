@@ -5,7 +5,16 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 from opentelemetry import trace
-from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags, Tracer
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    ProxyTracer,
+    ProxyTracerProvider,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    Tracer,
+)
 
 from allweather.contracts.headers import TRACEPARENT
 from allweather.messaging.types import BatchHandler, Message, Middleware, Outputs, Record
@@ -21,12 +30,15 @@ def traced(*, group: str, tracer: Tracer) -> Middleware:
     """One span for a batch, and none when the head of no record's trace was sampled.
 
     The span continues the first sampled trace and links to the others. An output continues the trace of the record
-    with its key. A record without a trace begins one here, which the tracer's sampler decides upon.
+    with its key. A record without a trace begins one here, which the tracer's sampler decides upon; none where there is
+    no collector.
     """
 
     def wrap(handler: BatchHandler) -> BatchHandler:
         async def handle(records: Sequence[Record]) -> Outputs:
             carried = {record.key: form for record in records if (form := _form(record))}
+            if not carried and _is_off(tracer):
+                return await handler(records)
             sampled = [_context(form) for form in carried.values() if _is_sampled(form)]
             passing = {key: b"00" + form[0][2:] for key, form in carried.items() if not _is_sampled(form)}
             if carried and not sampled:
@@ -50,6 +62,11 @@ def traced(*, group: str, tracer: Tracer) -> Middleware:
         return handle
 
     return wrap
+
+
+def _is_off(tracer: Tracer) -> bool:
+    """Whether no provider of traces was set up: then a trace that begins here would have no id."""
+    return isinstance(tracer, ProxyTracer) and isinstance(trace.get_tracer_provider(), ProxyTracerProvider)
 
 
 def _form(record: Record) -> Form | None:
