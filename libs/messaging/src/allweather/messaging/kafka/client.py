@@ -105,15 +105,22 @@ class ProducerClient:
             if len(share) >= _WORTH_A_BATCH or any(_is_nothing(placed.message) for placed in share):
                 await self._send_batches(topic, partition, share, sent)
             else:
-                await self._send_each(share, sent)
+                await self._send_each(KafkaPartition(topic, partition), share, sent)
 
-    async def _send_each(self, share: Sequence[Placed], sent: list[Sent]) -> None:
-        """The client puts messages of all callers into one batch, which a few at a time are better off with."""
-        send = self._producer.send
+    async def _send_each(self, at: KafkaPartition, share: Sequence[Placed], sent: list[Sent]) -> None:
+        """The client puts messages of all callers into one batch, which a few at a time are better off with.
+
+        Where it knows the partition, its accumulator is given them at once: there is nothing to wait for or to choose.
+        """
+        known = at.partition in self._producer.client.cluster._partitions.get(at.topic, ())
+        add, limit = self._producer._message_accumulator.add_message, PRODUCER["request_timeout_ms"] / 1000
         for placed in share:
             message = placed.message
             headers = list(message.headers)  # a tuple fails in a task that nobody awaits
-            future = await send(message.topic, message.value, message.key, placed.partition, None, headers)
+            if known:
+                future = await add(at, message.key, message.value, limit, None, headers)
+            else:
+                future = await self._producer.send(at.topic, message.value, message.key, at.partition, None, headers)
             sent.append(Sent(future, (placed,)))
 
     async def _send_batches(self, topic: str, partition: int, share: Sequence[Placed], sent: list[Sent]) -> None:
