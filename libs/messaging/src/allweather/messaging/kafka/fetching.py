@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 _library: Final[Any] = Fetcher
 _FetchResult: Final[Any] = FetchResult
+_TICK: Final = 0.001
+"""uvloop's clock and timers know no less."""
 
 
 def install() -> None:
@@ -145,8 +147,9 @@ class RestingFetcher(_library):
         for task in [task for task in self._pending_tasks if task.done()]:
             self._pending_tasks.discard(task)
             task.result()  # an error is a bug
-        if self._loop.time() < self._rests_until:
-            return self._fetcher_timeout  # the end of the rest comes before
+        rest = self._rests_until - self._loop.time()
+        if rest > 0:
+            return rest + _TICK
         fetches, lookups, wait, stale, resumes = self._get_actions_per_node(assignment)
         for node, request in fetches:
             self._start(self._found(self._proc_fetch_request, assignment, node, request), node)
