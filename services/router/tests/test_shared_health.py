@@ -64,7 +64,7 @@ class Replica:
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[RedisGuard]:
-    async with guarded_redis(SecretStr(redis_url)) as guard:
+    async with guarded_redis(SecretStr(redis_url), timeout_s=10) as guard:
         yield guard
 
 
