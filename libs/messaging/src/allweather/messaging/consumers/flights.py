@@ -124,11 +124,12 @@ class Flights:
         self._has_landed.set()
 
     async def _land(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             await self._has_landed.wait()
             self._has_landed.clear()
             landed = tuple(self._landed)
-            next_landing = time.monotonic() + self._pace.linger.after(len(landed))
+            next_landing = loop.time() + self._pace.linger.after(len(landed))
             if self._steps.early_commit:
                 self._finish(landed)
             await self._steps.publish([message for _, outputs in landed for message in outputs.messages])
@@ -136,7 +137,7 @@ class Flights:
             del self._landed[: len(landed)]
             self._window.freed()
             await self._steps.tidy(outputs.after_ack for _, outputs in landed)
-            await asyncio.sleep(next_landing - time.monotonic())
+            await asyncio.sleep(next_landing - loop.time())
 
     def _finish(self, landed: Sequence[tuple[Record, Outputs]]) -> None:
         for record, _ in landed:
