@@ -8,27 +8,47 @@ from lab.lab import Lab
 from lab.scenario import Conditions, Scenario
 from lab.strikes import Strike, on_links, on_processes, on_servers, on_vendors
 
+from allweather.drills.acts import NORMAL
+from allweather.vendorsim.faults import Refuse
+
 _LONG_S = 3600.0
 _SHORT_S = 60.0
 _AT_A_TIME = 2
 _LOOK_S = 15.0
 _GROWTH = 0.05
+_WORST_S = 60.0
+"""Longer than any of the strikes."""
 _REPLICATED = ("policy", "router", "provider-worker.anthropic", "audit-sink")
 _VICTIMS = [*(f"{name}-1" for name in _REPLICATED), "provider-worker.azure-openai", "provider-worker.vertex"]
 """The first replica of each service lives through the whole hour, so that what grows can be seen."""
 
 
 async def everything(lab: Lab) -> None:
-    """Two faults at a time, chosen by the seed, until the time is over."""
+    """The longest outages, then two faults at a time, chosen by the seed, until the time is over."""
     strikes = [*on_processes(_VICTIMS), *on_servers(), *on_vendors(), *on_links(list(lab.links))]
     until, growth, struck, counts = monotonic() + lab.seconds(_LONG_S, _SHORT_S), Growth(), set[str](), list[str]()
     async with asyncio.TaskGroup() as group:
         looking = group.create_task(_look(lab, growth))
+        await _worst(lab)
         striking = [group.create_task(_strike(lab, strikes, struck, counts, until)) for _ in range(_AT_A_TIME)]
         await asyncio.gather(*striking)
         looking.cancel()
     lab.figures.note("strikes", len(counts))
     _note_growth(lab, growth)
+
+
+async def _worst(lab: Lab) -> None:
+    """The longest outages come first: what a backlog needs is then there from the beginning, and what grows is a leak.
+
+    Memory that has held many small things is seldom given back, and how many callers wait at once is chance otherwise.
+    """
+    lab.say("first the longest outages: every vendor, then the broker, then Postgres")
+    await lab.stage.simulator.put_faults(Refuse())
+    await lab.hold(lab.seconds(_WORST_S, 5.0))
+    await lab.stage.simulator.put_faults(*NORMAL)
+    for server in ("kafka-1", "postgres"):
+        async with lab.without(server):
+            await lab.hold(lab.seconds(_WORST_S / 2, 5.0))
 
 
 async def _strike(lab: Lab, strikes: list[Strike], struck: set[str], counts: list[str], until: float) -> None:
