@@ -47,7 +47,7 @@ class Pace:
     rejoin_after: float = 0.5
 
 
-IN_BATCHES: Final = Pace(linger=Linger(longest=0.012))
+IN_BATCHES: Final = Pace(linger=Linger(longest=0.008))
 """For work that is done for a whole batch at once, and so costs less for each record the larger it is."""
 
 
