@@ -117,6 +117,8 @@ class Cluster:
 _COMMON = {
     "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": 0,
+    # The controller notes that nothing has happened, in its log on the disk: not twice a second.
+    "metadata.max.idle.interval.ms": 5000,
     # A broker that was killed comes back as soon as its old session has ended: quickly.
     "broker.session.timeout.ms": 3000,
     "broker.heartbeat.interval.ms": 500,

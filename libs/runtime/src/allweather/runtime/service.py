@@ -37,6 +37,7 @@ STOPPED, CRASHED, BAD_SETTINGS = 0, 1, 2
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's `mallopt` (malloc.h)."""
 _LARGE = 256 * 1024
+TRIM_EVERY_S = 30.0
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +90,7 @@ class Service(Generic[S]):
             if self.failpoints:
                 log.warning("failpoints are armed", extra={"failpoints": repr(self.failpoints)})
             async with self._tasks:
+                self.spawn(_trimming(self.stopping), name="memory")
                 await main(self)
                 self.stop()
 
@@ -136,6 +138,19 @@ def _give_buffers_back() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGE)
         mallopt(_M_TRIM_THRESHOLD, 4 * _LARGE)
+
+
+async def _trimming(stopping: asyncio.Event) -> None:
+    """Give back what is free between what is still in use, again and again: it takes a millisecond.
+
+    glibc by itself gives back only the end of its heap. Connections, consumers and producers that come and go leave
+    holes in it, and those of an hour of outages came to a tenth of a process.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    while trim is not None and not stopping.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), TRIM_EVERY_S)
+        trim(0)
 
 
 def usage(name: str, settings: type[ServiceSettings]) -> str:
