@@ -333,7 +333,10 @@ def test_any_field_in_an_internal_record_keeps_its_entry_canonical(
 
 
 @given(
-    st.dictionaries(texts.filter(str.isascii), values | st.sampled_from(["x" * 501, [{"n": 2**53}], -(2**53), 10**30]))
+    st.dictionaries(
+        st.text(st.characters(codec="ascii"), max_size=20),
+        values | st.sampled_from(["x" * 501, [{"n": 2**53}], -(2**53), 10**30]),
+    )
 )
 def test_data_that_needs_no_taming_is_told_as_if_it_was_tamed(data: dict[str, Any]) -> None:
     raw = json.dumps(data)
