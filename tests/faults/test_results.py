@@ -8,7 +8,7 @@ from catalogue import SCENARIOS
 from lab import report
 from lab.figures import Figures
 from lab.findings import write_findings
-from lab.growth import Growth, Sample
+from lab.growth import Life, Sample, level, of_survivors
 from lab.report import Result, told, write
 from run import main
 
@@ -92,12 +92,15 @@ def test_findings_tell_all_that_is_known_of_a_request(tmp_path: Path):
 
 
 def test_growth_compares_only_lives_that_lasted():
-    growth = Growth({("router", 1): [Sample(100 + n, 10) for n in range(40)], ("router", 2): [Sample(1, 1)] * 3})
+    router, killed, revived = Life("router", 1), Life("policy", 2), Life("policy", 3)
+    early = level([{router: Sample(100 + n, 20 - n), killed: Sample(1, 1)} for n in range(5)])
+    late = level([{router: Sample(110 + n, 18), revived: Sample(1, 1)} for n in range(5)])
 
-    (early, late) = growth.of_survivors(30)["router"]
+    assert of_survivors(early, late) == {"router": (Sample(102, 16), Sample(112, 18))}
 
-    assert (early.rss_mb, late.rss_mb) == (105.5, 137.5)
-    assert late.files == 10
+
+def test_a_process_that_ends_between_two_looks_has_no_level():
+    assert level([{Life("router", 1): Sample(1, 1)}, {}]) == {}
 
 
 def test_scenarios_have_names_of_their_own():

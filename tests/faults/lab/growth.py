@@ -1,48 +1,49 @@
 """Memory and open files of processes that live through a whole trial."""
 
-from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
 import psutil
 
 
+class Life(NamedTuple):
+    """A process from its start to its end."""
+
+    name: str
+    pid: int
+
+
 class Sample(NamedTuple):
-    """One look at one process."""
+    """What one process holds."""
 
     rss_mb: float
     files: int
 
 
-@dataclass(slots=True)
-class Growth:
-    """Samples of each life of each process; only lives that were never interrupted are compared."""
-
-    _lives: dict[tuple[str, int], list[Sample]] = field(default_factory=lambda: defaultdict(list))
-
-    def look(self, pids: dict[str, int]) -> None:
-        """Take a sample of each."""
-        for name, pid in pids.items():
-            try:
-                process = psutil.Process(pid)
-                self._lives[name, pid].append(Sample(process.memory_info().rss / 1e6, process.num_fds()))
-            except psutil.NoSuchProcess:
-                continue
-
-    def of_survivors(self, fewest: int) -> dict[str, tuple[Sample, Sample]]:
-        """The second and the last tenth of each life that has at least `fewest` samples, by name.
-
-        Memory is the middle of a tenth. Files are the fewest of it: callers who wait out an outage have a connection
-        each, and come and go, while one that is never closed raises what is open at the quietest moment.
-        """
-        return {name: _ends(samples) for (name, _), samples in self._lives.items() if len(samples) >= fewest}
+def look(pids: Mapping[str, int]) -> dict[Life, Sample]:
+    """What each of these processes holds now; one that has just ended is left out."""
+    samples: dict[Life, Sample] = {}
+    for name, pid in pids.items():
+        try:
+            process = psutil.Process(pid)
+            samples[Life(name, pid)] = Sample(process.memory_info().rss / 1e6, process.num_fds())
+        except psutil.NoSuchProcess:
+            continue
+    return samples
 
 
-def _ends(samples: list[Sample]) -> tuple[Sample, Sample]:
-    tenth = max(1, len(samples) // 10)
-    return _level(samples[tenth : 2 * tenth]), _level(samples[-tenth:])
+def level(looks: Sequence[Mapping[Life, Sample]]) -> dict[Life, Sample]:
+    """What each life that was there at every look held: memory in the middle of them, files at the fewest.
+
+    Callers have a connection each, and come and go, while one that is never closed raises the fewest too.
+    """
+    lives = set[Life](looks[0]).intersection(*looks)
+    return {
+        life: Sample(median(at[life].rss_mb for at in looks), min(at[life].files for at in looks)) for life in lives
+    }
 
 
-def _level(samples: list[Sample]) -> Sample:
-    return Sample(median(s.rss_mb for s in samples), min(s.files for s in samples))
+def of_survivors(early: Mapping[Life, Sample], late: Mapping[Life, Sample]) -> dict[str, tuple[Sample, Sample]]:
+    """What each life that is in both held then and later, by its name."""
+    return {life.name: (early[life], late[life]) for life in sorted(early.keys() & late.keys())}

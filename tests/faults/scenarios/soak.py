@@ -3,7 +3,7 @@
 import asyncio
 from time import monotonic
 
-from lab.growth import Growth
+from lab.growth import Life, Sample, level, look, of_survivors
 from lab.lab import Lab
 from lab.scenario import Conditions, Scenario
 from lab.strikes import Strike, on_links, on_processes, on_servers, on_vendors
@@ -14,27 +14,35 @@ from allweather.vendorsim.faults import Refuse
 _LONG_S = 3600.0
 _SHORT_S = 60.0
 _AT_A_TIME = 2
-_LOOK_S = 15.0
 _GROWTH = 0.05
+_FIRST = 0.1
+"""The part of the hour after which memory and files are looked at for the first time."""
 _WORST_S = 60.0
 """Longer than any of the strikes."""
+_BACK_S = 30.0
+"""Until whatever waited for the last strike's end is done."""
+_CALM_S = 60.0
+_LOOK_S = 2.0
 _REPLICATED = ("policy", "router", "provider-worker.anthropic", "audit-sink")
 _VICTIMS = [*(f"{name}-1" for name in _REPLICATED), "provider-worker.azure-openai", "provider-worker.vertex"]
 """The first replica of each service lives through the whole hour, so that what grows can be seen."""
 
 
 async def everything(lab: Lab) -> None:
-    """The longest outages, then two faults at a time, chosen by the seed, until the time is over."""
-    strikes = [*on_processes(_VICTIMS), *on_servers(), *on_vendors(), *on_links(list(lab.links))]
-    until, growth, struck, counts = monotonic() + lab.seconds(_LONG_S, _SHORT_S), Growth(), set[str](), list[str]()
-    async with asyncio.TaskGroup() as group:
-        looking = group.create_task(_look(lab, growth))
-        await _worst(lab)
-        striking = [group.create_task(_strike(lab, strikes, struck, counts, until)) for _ in range(_AT_A_TIME)]
-        await asyncio.gather(*striking)
-        looking.cancel()
+    """The longest outages, then two faults at a time, chosen by the seed, until the time is over.
+
+    What the processes hold is compared between two calm minutes of the same load: one after the first strikes, one at
+    the end. In an outage callers wait, connections are closed, and both differ by chance.
+    """
+    whole, counts = lab.seconds(_LONG_S, _SHORT_S), list[str]()
+    until = monotonic() + whole
+    await _worst(lab)
+    await _strikes(lab, counts, monotonic() + whole * _FIRST)
+    early = await _calm(lab)
+    await _strikes(lab, counts, until)
+    late = await _calm(lab)
     lab.figures.note("strikes", len(counts))
-    _note_growth(lab, growth)
+    _note_growth(lab, early, late)
 
 
 async def _worst(lab: Lab) -> None:
@@ -51,6 +59,12 @@ async def _worst(lab: Lab) -> None:
             await lab.hold(lab.seconds(_WORST_S / 2, 5.0))
 
 
+async def _strikes(lab: Lab, counts: list[str], until: float) -> None:
+    strikes = [*on_processes(_VICTIMS), *on_servers(), *on_vendors(), *on_links(list(lab.links))]
+    struck = set[str]()
+    await asyncio.gather(*(_strike(lab, strikes, struck, counts, until) for _ in range(_AT_A_TIME)))
+
+
 async def _strike(lab: Lab, strikes: list[Strike], struck: set[str], counts: list[str], until: float) -> None:
     while monotonic() < until:
         strike = lab.chance.choice([s for s in strikes if s.part not in struck])
@@ -64,15 +78,18 @@ async def _strike(lab: Lab, strikes: list[Strike], struck: set[str], counts: lis
         await lab.hold(lab.chance.uniform(1, 10))
 
 
-async def _look(lab: Lab, growth: Growth) -> None:
-    while True:
-        growth.look({name: pid for name in lab.service_names() if (pid := lab.services.pid(name))})
-        await asyncio.sleep(_LOOK_S)
+async def _calm(lab: Lab) -> dict[Life, Sample]:
+    lab.say("a calm minute, to see what every process holds")
+    await lab.hold(lab.seconds(_BACK_S, 1.0))
+    looks, until = list[dict[Life, Sample]](), monotonic() + lab.seconds(_CALM_S, _LOOK_S)
+    while monotonic() < until:
+        looks.append(look({name: pid for name in lab.service_names() if (pid := lab.services.pid(name))}))
+        await lab.hold(_LOOK_S)
+    return level(looks)
 
 
-def _note_growth(lab: Lab, growth: Growth) -> None:
-    fewest = int(lab.seconds(_LONG_S, _SHORT_S) / _LOOK_S * 0.9)
-    for name, (early, late) in sorted(growth.of_survivors(fewest).items()):
+def _note_growth(lab: Lab, first: dict[Life, Sample], last: dict[Life, Sample]) -> None:
+    for name, (early, late) in of_survivors(first, last).items():
         lab.figures.note(f"rss_mb_{name}", late.rss_mb)
         if lab.thorough:
             lab.figures.at_most(f"rss_growth_{name}", late.rss_mb / early.rss_mb - 1, _GROWTH)
