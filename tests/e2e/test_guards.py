@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from allweather.contracts import headers, ids, topics
 from allweather.contracts.records import Dispatch, EventType, Released, decode, encode
@@ -166,9 +167,9 @@ def forged(record: Record, topic: str, verdict: Verdict | None, deadline_ms: int
         dispatch = envelope.read(Dispatch)
         now = now_ms()
         data = msgspec.Raw(
-            dispatch.model_copy(update={"attempt_id": ids.attempt_id(other, 1), "dispatched_at_ms": now}).to_json()
+            structs.replace(dispatch, attempt_id=ids.attempt_id(other, 1), dispatched_at_ms=now).to_json()
         )
-    value = encode(slip.model_copy(update=changed), data, envelope.body)
+    value = encode(structs.replace(slip, **changed), data, envelope.body)
     kept = tuple((n, v) for n, v in record.headers if n not in (headers.CE_SUBJECT, headers.CE_ID))
     named = ((headers.CE_SUBJECT, str(other).encode()), (headers.CE_ID, str(uuid4()).encode()))
     return Message(topic, value, str(other).encode(), (*kept, *named))
@@ -208,7 +209,7 @@ async def test_without_stopping_at_the_outcome_a_late_record_starts_again(on: St
         await on.settled(20)
         attempted = decode((await published(on, topics.RESULTS, EventType.ATTEMPTED, request)).value)
         slip = attempted.read_slip()
-        beyond = slip.model_copy(update={"position": slip.position + 5})
+        beyond = structs.replace(slip, position=slip.position + 5)
         original = decode((await published(on, topics.CLEARED, EventType.CLEARED, request)).value)
         value = encode(beyond, Released(n=1, released_at_ms=now_ms()), original.body)
         named = {

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
 from pydantic import SecretStr
 from simulator.chance import Chance
@@ -47,7 +48,7 @@ async def play(asked: Sequence[Any], steps: Steps, parked: ParkedRequests) -> li
 
 
 def _take(dice: random.Random) -> Any:
-    slip = dice.choice(SLIPS).model_copy(update={"position": dice.randrange(1, 4)})
+    slip = structs.replace(dice.choice(SLIPS), position=dice.randrange(1, 4))
     verdict, step = _row(slip, 0), _row(slip, dice.choice([slip.position, slip.position, OUTCOME_POSITION]))
     rows = dice.choice([[step], [verdict, replace(step, after=0)], [replace(verdict, after=step.position), step]])
     not_before_ms, partition = T0 + dice.randrange(2_000), dice.choice([None, 0, 1])
@@ -72,7 +73,7 @@ def _load(dice: random.Random) -> Any:
 
 
 def _wait(dice: random.Random) -> Any:
-    message = cleared(dice.choice(SLIPS).model_copy(update={"reply": ReplyAddress(topic=f"t-{dice.randrange(3)}")}))
+    message = cleared(structs.replace(dice.choice(SLIPS), reply=ReplyAddress(topic=f"t-{dice.randrange(3)}")))
     offset = dice.randrange(3)
     seen = [read(Record(message.topic, 0, offset, T0, message.key, message.value, message.headers))]
 

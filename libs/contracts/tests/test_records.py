@@ -4,12 +4,13 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from allweather.contracts import errors
 from allweather.contracts.examples import all_examples
 from allweather.contracts.failures import FailureKind, OutcomeKind
 from allweather.contracts.records import Dispatch, EventType, MalformedRecord, decode, encode
-from allweather.contracts.slip import Dialect
+from allweather.contracts.slip import Dialect, Slip
 
 DISPATCHED = next(e for e in all_examples() if e.event is EventType.DISPATCHED)
 json_values = st.recursive(
@@ -50,8 +51,21 @@ def test_a_malformed_slip_is_named_by_its_field() -> None:
     plain = msgspec.json.decode(DISPATCHED.value)
     plain["slip"]["deadline_ms"] = "tomorrow"
 
-    with pytest.raises(MalformedRecord, match="slip: deadline_ms"):
+    with pytest.raises(MalformedRecord, match=r"slip: Expected `int`, got `str` - at `\$.deadline_ms`"):
         decode(msgspec.json.encode(plain)).read_slip()
+
+
+def test_what_has_its_default_is_not_written() -> None:
+    slip = decode(DISPATCHED.value).read_slip()
+    plain = msgspec.json.decode(structs.replace(slip, episode=1, parks=0, attempts=()).to_json())
+
+    assert not plain.keys() & {"episode", "parks", "attempts", "api"}
+    assert Slip.from_json(msgspec.json.encode(plain)) == structs.replace(slip, episode=1, parks=0, attempts=())
+
+
+def test_a_value_that_is_nested_too_deeply_is_malformed() -> None:
+    with pytest.raises(ValueError, match="recursion"):
+        Slip.from_json(b'{"from_the_future":' + b"[" * 100_000)
 
 
 def test_every_outcome_but_an_answer_can_be_rendered() -> None:

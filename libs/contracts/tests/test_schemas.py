@@ -51,6 +51,13 @@ def test_a_narrowed_enumeration_is_a_fault() -> None:
     assert any("refused" in fault for fault in backward_faults(schema(EventType.ATTEMPTED), new))
 
 
+def test_another_default_is_a_fault() -> None:
+    new = copy.deepcopy(schema(EventType.CLEARED))
+    _slip(new)["properties"]["episode"]["default"] = 2
+
+    assert backward_faults(schema(EventType.CLEARED), new) == ["$.slip.episode: what is not there was 1, is 2 now"]
+
+
 def test_a_changed_type_is_a_fault() -> None:
     new = copy.deepcopy(schema(EventType.CLEARED))
     _slip(new)["properties"]["accepted_at_ms"]["type"] = "string"

@@ -101,7 +101,8 @@ def test_a_verdict_is_told_in_full() -> None:
 
     assert slip["verdict"]["rules"] == ["residency/personal-eu", "models/demo"]
     assert slip["verdict"]["effect"] == "permit"
-    assert slip["needs"] == {"capabilities": ["streaming"], "input_tokens": 34, "parameters": {}}
+    assert slip["needs"] == {"capabilities": ["streaming"], "input_tokens": 34}
+    assert slip["dialect"] == "openai.chat", "a default, which the record does not say"
     assert slip["reply"] == {"topic": "ai.public.replies.demo.care.v1"}
 
 

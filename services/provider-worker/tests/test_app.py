@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 import yaml
+from msgspec import structs
 
 from allweather.contracts import topics
 from allweather.contracts.records import AttemptResult, Dispatch, decode, encode
@@ -77,7 +78,7 @@ def dispatched(vendor: str, offset: int, **changes: Any) -> Message:
     """The record of an attempt at this test's vendor."""
     record = dispatch_record(DEPLOYMENT, offset=offset, **changes)
     envelope = decode(record.value)
-    dispatch = envelope.read(Dispatch).model_copy(update={"vendor": vendor, "attempt_id": uuid4()})
+    dispatch = structs.replace(envelope.read(Dispatch), vendor=vendor, attempt_id=uuid4())
     value = encode(envelope.slip, dispatch, body=envelope.body)
     return Message(topics.dispatch(vendor), value, uuid4().hex.encode(), record.headers)
 

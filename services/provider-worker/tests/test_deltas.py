@@ -31,14 +31,12 @@ class Caller:
 
     @property
     def deltas(self) -> list[Delta]:
-        return [Delta.model_validate_json(value) for value in self.values]
+        return [Delta.from_json(value) for value in self.values]
 
     async def send(self, deltas: Sequence[tuple[int, bytes]]) -> None:
         if self.away:
             raise DeltasLost("away")
-        assert [sequence for sequence, _ in deltas] == [
-            Delta.model_validate_json(value).sequence for _, value in deltas
-        ]
+        assert [sequence for sequence, _ in deltas] == [Delta.from_json(value).sequence for _, value in deltas]
         self.values += [value for _, value in deltas]
 
 

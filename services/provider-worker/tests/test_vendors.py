@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from allweather.contracts.answers import Answer, Assembly, Unfinished
 from allweather.contracts.config import Configuration
@@ -125,7 +126,7 @@ def plain(answer: Answer) -> dict[str, Any]:
         "finish_reason": answer.finish,
         "served_model": answer.model or None,
         "refused": answer.finish.is_refusal,
-        "usage": answer.usage and answer.usage.model_dump(),
+        "usage": answer.usage and structs.asdict(answer.usage),
         **{name: message[name] for name in names if message.get(name)},
     }
 

@@ -2,6 +2,7 @@ import base64
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from allweather.contracts import headers, ids, topics
 from allweather.contracts.failures import FailureKind, OutcomeKind
@@ -36,7 +37,7 @@ async def test_a_permitted_request_is_dispatched_to_the_first_candidate(world: W
     assert call.attempt_id == ids.attempt_id(slip.request_id, 1)
     assert (call.deployment, call.n, call.episode) == ("alpha/one", 1, 1)
     assert call.decision.chosen == "alpha/one"
-    assert travelling == slip.model_copy(update={"position": 1})
+    assert travelling == structs.replace(slip, position=1)
     assert bytes(envelope.body) == BODY
     assert said(dispatched, headers.CE_ID) == ids.event_id(slip.request_id, "attempt-1")
     assert said(dispatched, headers.CE_CAUSATION) == ids.event_id(slip.request_id, "cleared/0")
@@ -168,7 +169,7 @@ async def test_a_duplicate_of_a_settled_request_gets_the_stored_answer_at_its_ow
     slip = a_slip()
     (dispatched,) = await world.handle(cleared(slip))
     (first,) = await world.handle(attempted(dispatched))
-    elsewhere = slip.model_copy(update={"reply": ReplyAddress(topic=topics.DOOR, partition=1, door="d")})
+    elsewhere = structs.replace(slip, reply=ReplyAddress(topic=topics.DOOR, partition=1, door="d"))
 
     (second,) = await world.handle(cleared(elsewhere, submission="1"))
 
@@ -179,7 +180,7 @@ async def test_a_duplicate_of_a_settled_request_gets_the_stored_answer_at_its_ow
 
 async def test_a_duplicate_of_a_request_under_way_is_answered_with_it(world: World):
     slip = a_slip()
-    elsewhere = slip.model_copy(update={"reply": ReplyAddress(topic=topics.DOOR, partition=1, door="d")})
+    elsewhere = structs.replace(slip, reply=ReplyAddress(topic=topics.DOOR, partition=1, door="d"))
     (dispatched,) = await world.handle(cleared(slip))
 
     none_yet = await world.handle(cleared(elsewhere, submission="1"))
@@ -192,7 +193,7 @@ async def test_a_duplicate_of_a_request_under_way_is_answered_with_it(world: Wor
 
 async def test_a_duplicate_in_the_batch_that_settles_is_answered_once(world: World):
     slip = a_slip()
-    elsewhere = slip.model_copy(update={"reply": ReplyAddress(topic=topics.DOOR, partition=1, door="d")})
+    elsewhere = structs.replace(slip, reply=ReplyAddress(topic=topics.DOOR, partition=1, door="d"))
     (dispatched,) = await world.handle(cleared(slip))
 
     replies = await world.handle(cleared(elsewhere, submission="1"), attempted(dispatched))
@@ -210,7 +211,7 @@ async def test_two_submissions_in_one_batch_are_one_request(world: World):
 
 async def test_the_same_key_with_another_body_is_a_conflict_and_nothing_else(world: World):
     slip = a_slip()
-    other = slip.model_copy(update={"body_digest": "0" * 64})
+    other = structs.replace(slip, body_digest="0" * 64)
     (dispatched,) = await world.handle(cleared(slip))
 
     (conflict,) = await world.handle(cleared(other, submission="1"))

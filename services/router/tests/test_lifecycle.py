@@ -5,12 +5,24 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from allweather.contracts import ids
 from allweather.contracts.config import Configuration
 from allweather.contracts.failures import FailureKind, OutcomeKind
 from allweather.contracts.records import AttemptResult, Dispatch, Ended, Parked, Released, Settled
-from allweather.contracts.slip import Attempt, Dialect, Needs, Parameter, Priority, ReplyAddress, Slip, Usage, Verdict
+from allweather.contracts.slip import (
+    Attempt,
+    Capability,
+    Dialect,
+    Needs,
+    Parameter,
+    Priority,
+    ReplyAddress,
+    Slip,
+    Usage,
+    Verdict,
+)
 from allweather.router import lifecycle, routing
 from allweather.router.events import Cause, Cleared, Event, Occurrence
 from allweather.router.health import Condition
@@ -52,7 +64,7 @@ def result(failure: FailureKind | None, deployment_id: str = "alpha/one", n: int
         "ended_at_ms": NOW,
         "failure": failure,
     }
-    return AttemptResult.model_validate(given_ | seen)
+    return AttemptResult(**(given_ | seen))
 
 
 def dispatch(step: Step) -> Dispatch:
@@ -279,7 +291,7 @@ def test_a_full_queue_ends_a_new_request_of_the_kafka_door_and_no_other():
     [
         ({"route": "nowhere"}, OutcomeKind.INVALID, 404, "model_not_found"),
         ({"verdict": Verdict(effect="permit", regions=("mars",))}, OutcomeKind.DENIED, 403, "no_permitted_deployment"),
-        ({"needs": Needs(capabilities=("vision",))}, OutcomeKind.INVALID, 400, "unsupported_capability"),  # pyright: ignore[reportArgumentType] - pydantic reads the name
+        ({"needs": Needs(capabilities=(Capability.VISION,))}, OutcomeKind.INVALID, 400, "unsupported_capability"),
     ],
 )
 def test_what_can_never_be_served_is_said_at_once(changes: dict[str, Any], kind: OutcomeKind, status: int, code: str):
@@ -384,7 +396,7 @@ TERMINAL = {FailureKind.REFUSED, FailureKind.INVALID, FailureKind.TOO_LONG}
 def test_every_event_has_a_next_step_and_only_the_permitted_ends_end(slip: Slip, event: Event, health: FixedHealth):
     """R3 as a law: with time left, a vendor's failure never ends a request."""
     if isinstance(event, AttemptResult):
-        event = event.model_copy(update={"n": slip.next_attempt, "episode": slip.episode})
+        event = structs.replace(event, n=slip.next_attempt, episode=slip.episode)
 
     step = advance(happened(slip, event, RESPONSE), situation(health))
 

@@ -19,8 +19,8 @@ OPEN = Condition("open", "breaker_open")
 PROBE = Condition("half_open", probe=True)
 
 
-def attempt(deployment_id: str, failure: FailureKind = FailureKind.UNAVAILABLE, **changes: object) -> Attempt:
-    given_: dict[str, object] = {
+def attempt(deployment_id: str, failure: FailureKind = FailureKind.UNAVAILABLE, **changes: Any) -> Attempt:
+    given_: dict[str, Any] = {
         "n": 1,
         "deployment": deployment_id,
         "episode": 1,
@@ -28,7 +28,7 @@ def attempt(deployment_id: str, failure: FailureKind = FailureKind.UNAVAILABLE, 
         "dispatched_at_ms": T0,
         "ended_at_ms": T0,
     }
-    return Attempt.model_validate(given_ | changes)
+    return Attempt(**(given_ | changes))
 
 
 def choose(slip: Slip, health: FixedHealth | None = None, config: object = None, now_ms: int = T0) -> RoutingDecision:

@@ -27,7 +27,7 @@ def spoken(parts: tuple[Part, ...]) -> tuple[Part, ...]:
 
 def unnamed(answer: Answer) -> Answer:
     """All of the answer but what is of this one call: ids, seals, the time, and what was in the vendor's cache."""
-    usage = answer.usage and answer.usage.model_copy(update={"cached_input_tokens": 0, "cache_write_tokens": 0})
+    usage = answer.usage and msgspec.structs.replace(answer.usage, cached_input_tokens=0, cache_write_tokens=0)
     choices = tuple(map(_unnamed, answer.choices))
     return msgspec.structs.replace(answer, id="", created=0, choices=choices, usage=usage)
 

@@ -57,7 +57,7 @@ class _Settling(Release):
 
     async def _publish_expired(self, waiting: Sequence[Waiting]) -> None:
         for each in waiting:
-            slip = Slip.model_validate_json(each.slip)
+            slip = Slip.from_json(each.slip)
             row = self._outcome(slip, each.slip)
             if await self._steps.take([row]):
                 await self._publisher.publish([self._outbox.answer(row, slip.reply)])

@@ -19,7 +19,7 @@ def count(topics: Topics, tables: Tables, seen: Counter[str]) -> None:
     for row in tables.steps.values():
         seen[f"step: {row.step.split('-')[0]}"] += 1
         if row.position == OUTCOME_POSITION:
-            seen[f"outcome: {Settled.model_validate_json(row.decision).outcome}"] += 1
+            seen[f"outcome: {Settled.from_json(row.decision).outcome}"] += 1
     known = set[str]()
     for records in topics.records.values():
         for record in records:

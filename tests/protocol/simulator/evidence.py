@@ -91,7 +91,7 @@ class Evidence:
     @cached_property
     def verdicts(self) -> Mapping[UUID, Slip]:
         rows = ((request, row) for (request, at), row in self.tables.steps.items() if at == VERDICT_POSITION)
-        return {request: Slip.model_validate_json(row.decision) for request, row in rows}
+        return {request: Slip.from_json(row.decision) for request, row in rows}
 
     @property
     def asked(self) -> Iterator[tuple[Visit, Exchange]]:

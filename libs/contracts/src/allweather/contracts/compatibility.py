@@ -13,7 +13,7 @@ def backward_faults(old: Schema, new: Schema) -> list[str]:
     """Why a reader of `new` could reject what was valid under `old`; empty when it cannot.
 
     Knows the keywords that our models produce: references, types, unions, enumerations, patterns, arrays, tuples,
-    required properties and bounds.
+    required properties, bounds, and defaults, which are not written and so mean what the reader takes them for.
     """
     return list(_Comparison(old, new).faults(old, new, "$", frozenset()))
 
@@ -46,13 +46,14 @@ class _Comparison:
     def _member_faults(self, old: Schema, new: Schema, path: str, seen: frozenset[tuple[str, str]]) -> Iterator[str]:
         was, now = old.get("properties", {}), new.get("properties", {})
         for name in was.keys() & now.keys():
+            yield from _default_faults(was[name], now[name], f"{path}.{name}")
             yield from self.faults(was[name], now[name], f"{path}.{name}", seen)
         for name in sorted(set(new.get("required", [])) - set(old.get("required", []))):
             yield f"{path}.{name}: is required now"
         yield from self._item_faults(old, new, path, seen)
 
     def _item_faults(self, old: Schema, new: Schema, path: str, seen: frozenset[tuple[str, str]]) -> Iterator[str]:
-        if "items" in old and "items" in new:
+        if isinstance(old.get("items"), dict) and isinstance(new.get("items"), dict):  # else there are no others
             yield from self.faults(old["items"], new["items"], f"{path}[]", seen)
         for i, (was, now) in enumerate(zip(old.get("prefixItems", []), new.get("prefixItems", []), strict=False)):
             yield from self.faults(was, now, f"{path}[{i}]", seen)
@@ -78,6 +79,12 @@ def _value_faults(old: Schema, new: Schema, path: str) -> Iterator[str]:
     for bound in _UPPER_BOUNDS:
         if bound in new and new[bound] < old.get(bound, float("inf")):
             yield f"{path}: {bound} was lowered"
+
+
+def _default_faults(old: Schema, new: Schema, path: str) -> Iterator[str]:
+    before, after = old.get("default"), new.get("default")
+    if before != after and not isinstance(before, dict):  # the parts of an object have defaults of their own
+        yield f"{path}: what is not there was {before!r}, is {after!r} now"
 
 
 def _type_accepts(new: str, old: str | None) -> bool:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from allweather.contracts import errors, headers, ids, topics
 from allweather.contracts.failures import FailureKind, OutcomeKind
-from allweather.contracts.model import Model, digest, iso_time
+from allweather.contracts.model import Value, digest, iso_time
 from allweather.contracts.records import (
     AttemptResult,
     CandidateView,
@@ -101,8 +102,8 @@ _FAILED = Attempt(
     dispatched_at_ms=_T0 + 6,
     ended_at_ms=_T0 + 90,
 )
-_SECOND = _CLEARED.model_copy(update={"attempts": (_FAILED,), "position": 2})
-_WAITING = _CLEARED.model_copy(update={"attempts": (_FAILED,), "position": 2, "parks": 1})
+_SECOND = structs.replace(_CLEARED, attempts=(_FAILED,), position=2)
+_WAITING = structs.replace(_SECOND, parks=1)
 
 
 def _decision(chosen: str | None, *excluded: tuple[str, str]) -> RoutingDecision:
@@ -145,7 +146,7 @@ def _result(**outcome: Any) -> AttemptResult:
     )
 
 
-def _internal(topic: str, event: EventType, step: str, at_ms: int, slip: Slip, data: Model | None = None) -> Example:
+def _internal(topic: str, event: EventType, step: str, at_ms: int, slip: Slip, data: Value | None = None) -> Example:
     raw_body = msgspec.Raw(_BODY)
     value = encode(slip, data, raw_body) if data else encode(slip, body=raw_body)
     return Example(topic, event, _headers(event, step, at_ms), value)
@@ -226,7 +227,7 @@ def all_examples() -> tuple[Example, ...]:
     cancelled = Ended(outcome=OutcomeKind.CANCELLED, reason="the caller cancelled it", at_ms=_T0 + 900)
     lost = Ended(outcome=OutcomeKind.DEAD_LETTERED, reason="a record of it could not be read", at_ms=_T0 + 900)
     dispatch = topics.dispatch("azure-openai")
-    after_first = _CLEARED.model_copy(update={"position": 1})
+    after_first = structs.replace(_CLEARED, position=1)
     return (
         _submitted(),
         _internal(topics.CLEARED, EventType.CLEARED, "cleared", _T0 + 3, _CLEARED),

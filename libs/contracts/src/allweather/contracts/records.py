@@ -9,13 +9,12 @@ from typing import Literal, TypeVar
 from uuid import UUID
 
 import msgspec
-from pydantic import ValidationError
 
 from allweather.contracts.failures import FailureKind, OutcomeKind
-from allweather.contracts.model import Model
+from allweather.contracts.model import Value
 from allweather.contracts.slip import Slip, Usage
 
-M = TypeVar("M", bound=Model)
+M = TypeVar("M", bound=Value)
 
 
 class EventType(StrEnum):
@@ -35,7 +34,7 @@ class EventType(StrEnum):
     DELTA = "ai.request.delta"
 
 
-class CandidateView(Model):
+class CandidateView(Value, frozen=True, kw_only=True):
     """What the router knew of one candidate when it decided."""
 
     deployment: str
@@ -44,7 +43,7 @@ class CandidateView(Model):
     """Why it was not eligible: `region`, `capability`, `context`, `breaker_open`, `credential_out`, `tried`, ..."""
 
 
-class RoutingDecision(Model):
+class RoutingDecision(Value, frozen=True, kw_only=True):
     """A choice with all its inputs, so that it can be made again from the log alone."""
 
     config_digest: str
@@ -56,7 +55,7 @@ class RoutingDecision(Model):
     """One sentence: why this candidate, or why none."""
 
 
-class Dispatch(Model):
+class Dispatch(Value, frozen=True, kw_only=True):
     """Data of `ai.request.dispatched`: one attempt, to one deployment. Durable before the vendor is called."""
 
     attempt_id: UUID
@@ -71,7 +70,7 @@ class Dispatch(Model):
     decision: RoutingDecision
 
 
-class AttemptResult(Model):
+class AttemptResult(Value, frozen=True, kw_only=True):
     """Data of `ai.request.attempted`: how one dispatch ended.
 
     Either `failure` or a response is there, or both: a refusal is a failure that is also an answer.
@@ -107,7 +106,7 @@ class AttemptResult(Model):
     """Digest under which the payload store holds the response when it is too large to travel in the record."""
 
 
-class Parked(Model):
+class Parked(Value, frozen=True, kw_only=True):
     """Data of `ai.request.parked`."""
 
     n: int
@@ -117,14 +116,14 @@ class Parked(Model):
     decision: RoutingDecision | None = None
 
 
-class Released(Model):
+class Released(Value, frozen=True, kw_only=True):
     """Data of `ai.request.released`: the queue let a parked request go; a new episode begins."""
 
     n: int
     released_at_ms: int
 
 
-class Ended(Model):
+class Ended(Value, frozen=True, kw_only=True):
     """Data of `ai.request.expired`, `.cancelled` and `.dead_lettered`: no attempt, but an event ends the request."""
 
     outcome: OutcomeKind
@@ -132,7 +131,7 @@ class Ended(Model):
     at_ms: int
 
 
-class Delta(Model):
+class Delta(Value, frozen=True, kw_only=True):
     """Data of `ai.request.delta`: a piece of a streamed answer, in the caller's dialect."""
 
     call_id: str
@@ -146,7 +145,7 @@ class Delta(Model):
     has_content: bool = False
 
 
-class Charge(Model):
+class Charge(Value, frozen=True, kw_only=True):
     """What one attempt cost that a vendor bills; its usage is in its `ai.request.attempted`."""
 
     n: int
@@ -156,7 +155,7 @@ class Charge(Model):
     """Rates in USD per million tokens, and their source with its version: enough to compute it again."""
 
 
-class Settled(Model):
+class Settled(Value, frozen=True, kw_only=True):
     """What is stored with an outcome beside the reply's bytes, and said in the reply's headers."""
 
     outcome: OutcomeKind
@@ -184,16 +183,16 @@ class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
     def read_slip(self) -> Slip:
         """The slip, validated. Raises `MalformedRecord`."""
         try:
-            return Slip.__pydantic_validator__.validate_json(bytes(self.slip))
-        except ValidationError as error:
-            raise MalformedRecord(f"slip: {_first(error)}") from error
+            return Slip.from_json(self.slip)
+        except ValueError as error:
+            raise MalformedRecord(f"slip: {error}") from error
 
     def read(self, model: type[M]) -> M:
         """The event's own data, validated. Raises `MalformedRecord`."""
         try:
-            return model.__pydantic_validator__.validate_json(bytes(self.data))
-        except ValidationError as error:
-            raise MalformedRecord(f"{model.__name__}: {_first(error)}") from error
+            return model.from_json(self.data)
+        except ValueError as error:
+            raise MalformedRecord(f"{model.__name__}: {error}") from error
 
 
 class MalformedRecord(ValueError):
@@ -207,7 +206,7 @@ NOTHING = msgspec.Raw(b"null")
 
 def encode(
     slip: Slip | msgspec.Raw,
-    data: Model | msgspec.Raw = NOTHING,
+    data: Value | msgspec.Raw = NOTHING,
     body: msgspec.Raw = NOTHING,
     response: msgspec.Raw = NOTHING,
 ) -> bytes:
@@ -219,14 +218,9 @@ def decode(value: bytes | None) -> Envelope:
     """The envelope in the value of an internal record. Raises `MalformedRecord`."""
     try:
         return _decoder.decode(value or b"")
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedRecord(f"envelope: {error}") from error
 
 
-def _raw(part: Model | msgspec.Raw) -> msgspec.Raw:
+def _raw(part: Value | msgspec.Raw) -> msgspec.Raw:
     return part if isinstance(part, msgspec.Raw) else msgspec.Raw(part.to_json())
-
-
-def _first(error: ValidationError) -> str:
-    detail = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}"

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pydantic import BaseModel
+import msgspec
 
-from allweather.contracts.model import Model
+from allweather.contracts.model import Value
 from allweather.contracts.records import (
     AttemptResult,
     Delta,
@@ -17,7 +17,8 @@ from allweather.contracts.records import (
 from allweather.contracts.slip import Slip
 
 _BASE = "https://schemas.allweather.example/"
-_DATA: dict[EventType, type[Model] | None] = {
+_REFERENCE = "#/$defs/{name}"
+_DATA: dict[EventType, type[Value] | None] = {
     EventType.CLEARED: None,
     EventType.DISPATCHED: Dispatch,
     EventType.ATTEMPTED: AttemptResult,
@@ -45,36 +46,35 @@ def schema(event: EventType) -> dict[str, Any]:
     if event in _PUBLIC:
         return head | {"description": _PUBLIC[event], "type": "object"}
     if event is EventType.DELTA:
-        return _of(Delta) | head
+        (delta,) = _definitions(Delta).values()
+        return delta | head
     return head | _envelope(_DATA[event])
 
 
-def _envelope(data: type[Model] | None) -> dict[str, Any]:
-    definitions: dict[str, Any] = {}
+def _envelope(data: type[Value] | None) -> dict[str, Any]:
     properties: dict[str, Any] = {
-        "slip": _hoisted(Slip, definitions),
+        "slip": _reference(Slip),
         "body": {"description": "The caller's body, untouched; absent when `slip.body_ref` names it."},
         "response": {"description": "The rendered answer, in the caller's dialect."},
     }
-    required = ["slip"]
+    parts: list[type[Value]] = [Slip]
     if data is not None:
-        properties["data"] = _hoisted(data, definitions)
-        required.append("data")
+        properties["data"] = _reference(data)
+        parts.append(data)
     return {
         "type": "object",
         "properties": properties,
-        "required": required,
-        "$defs": dict(sorted(definitions.items())),
+        "required": ["slip", *(["data"] if data else [])],
+        "$defs": _definitions(*parts),
     }
 
 
-def _of(model: type[BaseModel]) -> dict[str, Any]:
-    return model.model_json_schema(mode="validation")
+def _reference(model: type[Value]) -> dict[str, Any]:
+    return {"$ref": _REFERENCE.format(name=model.__name__)}
 
 
-def _hoisted(model: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A reference to the model; its schema and those it uses move into `definitions`."""
-    own = _of(model)
-    definitions.update(own.pop("$defs", {}))
-    definitions[model.__name__] = own
-    return {"$ref": f"#/$defs/{model.__name__}"}
+def _definitions(*models: type[Value]) -> dict[str, Any]:
+    """The schemas of these models and of all that they use, by name."""
+    _, definitions = msgspec.json.schema_components(models, ref_template=_REFERENCE)
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(definitions))  # tuples, among the defaults, too
+    return dict(sorted(plain.items()))

@@ -10,7 +10,7 @@ from typing import Literal
 from uuid import UUID
 
 from allweather.contracts.failures import FailureKind
-from allweather.contracts.model import Model
+from allweather.contracts.model import Value
 
 
 class Operation(StrEnum):
@@ -90,7 +90,7 @@ class Parameter(StrEnum):
     VERBOSITY = "verbosity"
 
 
-class Needs(Model):
+class Needs(Value, frozen=True, kw_only=True):
     """What a candidate must offer."""
 
     capabilities: tuple[Capability, ...] = ()
@@ -110,7 +110,7 @@ class Needs(Model):
         return longest + (self.output_tokens or 0)
 
 
-class ReplyAddress(Model):
+class ReplyAddress(Value, frozen=True, kw_only=True):
     """Where the outcome goes."""
 
     topic: str
@@ -121,7 +121,7 @@ class ReplyAddress(Model):
     """Correlation headers of the request, values in base64, carried unchanged by the reply."""
 
 
-class Verdict(Model):
+class Verdict(Value, frozen=True, kw_only=True):
     """Policy's decision, and what decided it."""
 
     effect: Literal["permit", "deny", "invalid"]
@@ -144,7 +144,7 @@ class Verdict(Model):
     decided_at_ms: int = 0
 
 
-class Usage(Model):
+class Usage(Value, frozen=True, kw_only=True):
     """Tokens of one call, in normal form: cached and reasoning tokens are contained in the totals."""
 
     input_tokens: int = 0
@@ -154,7 +154,7 @@ class Usage(Model):
     reasoning_tokens: int = 0
 
 
-class Attempt(Model):
+class Attempt(Value, frozen=True, kw_only=True):
     """A finished dispatch, whether or not a vendor was called."""
 
     n: int
@@ -170,14 +170,14 @@ class Attempt(Model):
     usage: Usage | None = None
 
 
-class ApiHeaders(Model):
+class ApiHeaders(Value, frozen=True, kw_only=True):
     """What callers of an API say in headers, and a vendor of the same API is to hear. Others have no use for it."""
 
     version: str | None = None
     betas: str | None = None
 
 
-class Slip(Model):
+class Slip(Value, frozen=True, kw_only=True):
     """What every internal record says of its request."""
 
     request_id: UUID

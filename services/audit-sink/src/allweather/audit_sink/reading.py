@@ -16,6 +16,7 @@ from allweather.audit_sink.entries import GAP, VERSION, Digests, Entry, canonica
 from allweather.contracts import headers, ids, topics
 from allweather.contracts.model import digest
 from allweather.contracts.records import EventType, MalformedRecord, decode
+from allweather.contracts.slip import Dialect
 from allweather.contracts.submission import submission_key
 from allweather.messaging.types import Headers, Record
 
@@ -75,7 +76,7 @@ class _Slip(msgspec.Struct):
 class _Cleared(_Slip):
     """The slip of a verdict, where it is told in full."""
 
-    dialect: str = ""
+    dialect: str = Dialect.OPENAI_CHAT
     priority: str = ""
     stream: bool = False
     data_class: str | None = None

@@ -73,7 +73,7 @@ def of_record(record: Record) -> Reply | None:
 
 def of_row(settled: str, reply: bytes) -> Reply:
     """The reply in a row of the router's view."""
-    stored = Settled.model_validate_json(settled)
+    stored = Settled.from_json(settled)
     said: dict[str, Any] = {
         headers.OUTCOME: stored.outcome.value,
         headers.MODEL: stored.model,

@@ -67,7 +67,7 @@ def explain(
     held = {rule.id: _held(policy.rules, index, subject) for index, rule in enumerate(policy.rules.rules)}
     found = {
         "subject": msgspec.structs.asdict(subject),
-        "verdict": verdict.model_dump(exclude_none=True),
+        "verdict": {name: part for name, part in msgspec.structs.asdict(verdict).items() if part is not None},
         "rules": held,
     }
     emit(found, as_json=as_json, shown=_shown(verdict, held))

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Mapping
 from functools import partial
 
+from msgspec import structs
+
 from allweather.contracts.failures import FailureKind
 from allweather.failpoints import Failpoints
 from allweather.messaging import Message, Outputs, PermanentError, Record
@@ -110,7 +112,7 @@ class DispatchHandler:
         if made.response is None or len(made.response) <= MAX_INLINE_RESPONSE:
             return results.message(work, made.ended, made.response)
         reference = await self._bodies.keep(made.response)
-        return results.message(work, made.ended.model_copy(update={"response_ref": reference}))
+        return results.message(work, structs.replace(made.ended, response_ref=reference))
 
     def _case(self, work: Work, station: Equipped) -> admission.Case:
         return admission.Case(

@@ -7,7 +7,7 @@ import msgspec
 
 from allweather.contracts import headers, ids, topics
 from allweather.contracts.failures import FailureKind, OutcomeKind
-from allweather.contracts.model import Model, iso_time
+from allweather.contracts.model import Value, iso_time
 from allweather.contracts.records import NOTHING, AttemptResult, Ended, EventType, MalformedRecord, decode, encode
 from allweather.contracts.slip import Slip
 from allweather.messaging import Headers, Message, Record
@@ -106,6 +106,6 @@ def dead_lettered(record: Record, reason: str) -> Sequence[Message]:
         slip = envelope.read_slip()
     except MalformedRecord:
         return ()
-    ended: Model = Ended(outcome=OutcomeKind.DEAD_LETTERED, reason=reason, at_ms=record.timestamp_ms)
+    ended: Value = Ended(outcome=OutcomeKind.DEAD_LETTERED, reason=reason, at_ms=record.timestamp_ms)
     given = event_headers(slip, EventType.DEAD_LETTERED, "dead-lettered", record.timestamp_ms, cause=record)
     return (Message(topics.RESULTS, encode(envelope.slip, ended), record.key, given),)

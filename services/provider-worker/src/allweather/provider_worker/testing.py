@@ -89,7 +89,7 @@ def dispatch_record(deployment: str, body: dict[str, Any] | None = None, *, offs
         "reply": ReplyAddress(topic=topics.DOOR, partition=1, door="door-1"),
         "verdict": Verdict(effect="permit"),
     }
-    slip = Slip(**(fields | {name: value for name, value in changes.items() if name in Slip.model_fields}))
+    slip = Slip(**(fields | {name: value for name, value in changes.items() if name in Slip.__struct_fields__}))
     dispatch = Dispatch(
         attempt_id=ids.attempt_id(request, 1),
         n=1,
@@ -133,7 +133,7 @@ class Worker:
 
     def deltas(self, topic: str = topics.DELTAS) -> list[Delta]:
         """The deltas published so far."""
-        return [Delta.model_validate_json(record.value or b"") for record in self.broker.records(topic)]
+        return [Delta.from_json(record.value or b"") for record in self.broker.records(topic)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ def judge(batch: Iterable[Occurrence], rows: Rows, lost: Plan, failpoints: Failp
 
 def conflicts(duplicate: Occurrence, verdict: Row) -> bool:
     """Whether a second submission has another body than the one that has the verdict; nobody's body conflicts."""
-    known = Slip.model_validate_json(verdict.decision).body_digest
+    known = Slip.from_json(verdict.decision).body_digest
     return known not in ("", duplicate.slip.body_digest)
 
 
@@ -169,16 +169,16 @@ def again(seen: Occurrence, row: Row) -> Carried:
     """The stored decision, as the redelivered record `seen` carries it out: the same bytes."""
     slip = lifecycle.after(seen)
     if row.position == OUTCOME_POSITION:
-        return Carried(seen, Step(slip, Settled.model_validate_json(row.decision), row.reply), row)
+        return Carried(seen, Step(slip, Settled.from_json(row.decision), row.reply), row)
     if row.step.startswith("parked-"):
-        return Carried(seen, Step(lifecycle.parked(slip), Parked.model_validate_json(row.decision)), row)
-    return Carried(seen, Step(slip, Dispatch.model_validate_json(row.decision)), row)
+        return Carried(seen, Step(lifecycle.parked(slip), Parked.from_json(row.decision)), row)
+    return Carried(seen, Step(slip, Dispatch.from_json(row.decision)), row)
 
 
 def named(seen: Occurrence, rows: Rows) -> Occurrence:
     """A record without a slip speaks of the request that the verdict's row knows."""
     verdict = rows.get((seen.request_id, VERDICT_POSITION)) if seen.nameless else None
-    return seen if verdict is None else replace(seen, slip=Slip.model_validate_json(verdict.decision))
+    return seen if verdict is None else replace(seen, slip=Slip.from_json(verdict.decision))
 
 
 def _mine(row: Row, failpoints: Failpoints) -> Row | Fate:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 from allweather.contracts import ids
 from allweather.contracts.config import Configuration, Deployment
@@ -65,20 +66,20 @@ def advance(seen: Occurrence, now: Situation) -> Step:
 def after(seen: Occurrence) -> Slip:
     """The slip with what happened written into it, one position further."""
     slip = seen.slip
-    changes: dict[str, object] = {"position": slip.position + 1}
+    position = slip.position + 1
     match seen.event:
         case AttemptResult() as result:
-            changes["attempts"] = _remembered((*slip.attempts, _attempt(result)), slip.episode)
+            attempts = _remembered((*slip.attempts, _attempt(result)), slip.episode)
+            return structs.replace(slip, position=position, attempts=attempts)
         case Released():
-            changes["episode"] = slip.episode + 1
+            return structs.replace(slip, position=position, episode=slip.episode + 1)
         case _:
-            pass
-    return slip.model_copy(update=changes)
+            return structs.replace(slip, position=position)
 
 
 def parked(slip: Slip) -> Slip:
     """The slip of a request that is being parked."""
-    return slip.model_copy(update={"parks": slip.parks + 1})
+    return structs.replace(slip, parks=slip.parks + 1)
 
 
 def _cleared(slip: Slip, now: Situation) -> Step:
@@ -208,7 +209,7 @@ def _charge(n: int, usage: Usage, deployment: Deployment) -> Charge:
 
 def _attempt(result: AttemptResult) -> Attempt:
     """What a slip keeps of a result: the fields that both have."""
-    return Attempt.model_validate(vars(result))
+    return msgspec.convert(result, Attempt, from_attributes=True)
 
 
 def _remembered(attempts: Sequence[Attempt], episode: int) -> tuple[Attempt, ...]:

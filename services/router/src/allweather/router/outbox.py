@@ -45,7 +45,7 @@ class Outbox:
 
     def answer(self, outcome: Row, address: ReplyAddress) -> Message:
         """The stored reply of a settled request, to one address."""
-        return self._answer(outcome, Settled.model_validate_json(outcome.decision), address)
+        return self._answer(outcome, Settled.from_json(outcome.decision), address)
 
     def _answer(self, outcome: Row, settled: Settled, address: ReplyAddress) -> Message:
         said = _said(settled)

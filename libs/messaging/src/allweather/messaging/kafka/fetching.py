@@ -37,6 +37,7 @@ class RestingFetcher(_library):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._rests_until = 0.0
         self._asking = False
+        self._assignment: Any = None
         self._resumes: set[Future[None]] = set()
         super().__init__(*args, **kwargs)  # pyright: ignore[reportUnknownMemberType]
 
@@ -93,7 +94,12 @@ class RestingFetcher(_library):
 
     def _end_rest(self) -> None:
         self._asking, self._rests_until = False, 0.0  # the loop's clock may still say a little less
-        self._wake()
+        if self._closed:  # a timer is not ended with its fetcher
+            return
+        if self._assignment is not None and self._assignment.active:
+            self._begin(self._assignment)  # the loop itself need not wake for what nearly every turn is about
+        else:
+            self._wake()
 
     async def _news(self, seconds: float) -> None:
         """Return when something was fetched, or after so many seconds. Raises what the group's coordination says."""
@@ -106,15 +112,15 @@ class RestingFetcher(_library):
 
     async def _fetch_requests_routine(self) -> None:
         """Fetch for ever, from whatever is assigned."""
-        assignment: Any = None
         try:
             while True:
-                if assignment is None or not assignment.active:
+                if self._assignment is None or not self._assignment.active:
                     await self._forget_all()
-                    assignment = await self._assigned()
-                    assignment.unassign_future.add_done_callback(self._wake)
+                    self._assignment = await self._assigned()
+                    self._assignment.unassign_future.add_done_callback(self._wake)
+                self._settle()
                 self._wait_consume_future = self._loop.create_future()
-                timer = self._loop.call_later(self._begin(assignment), self._wake)
+                timer = self._loop.call_later(self._begin(self._assignment), self._wake)
                 await self._wait_consume_future
                 timer.cancel()
         except asyncio.CancelledError:
@@ -142,11 +148,13 @@ class RestingFetcher(_library):
             except KafkaError:
                 continue  # whoever polls hears of it
 
-    def _begin(self, assignment: Any) -> float:
-        """Send what is due, and return after how many seconds to look again, unless something wakes us before."""
+    def _settle(self) -> None:
         for task in [task for task in self._pending_tasks if task.done()]:
             self._pending_tasks.discard(task)
             task.result()  # an error is a bug
+
+    def _begin(self, assignment: Any) -> float:
+        """Send what is due, and return after how many seconds to look again, unless something wakes us before."""
         rest = self._rests_until - self._loop.time()
         if rest > 0:
             return rest + _TICK

@@ -130,7 +130,7 @@ class StepTable:
         found = await self._postgres.run(lambda c: c.fetch(_WAITERS, list(requests)))
         waiting: defaultdict[UUID, list[ReplyAddress]] = defaultdict(list)
         for record in found:
-            waiting[record["request_id"]].append(ReplyAddress.model_validate_json(record["address"]))
+            waiting[record["request_id"]].append(ReplyAddress.from_json(record["address"]))
         return waiting
 
     async def forget(self, before_ms: int) -> int:
