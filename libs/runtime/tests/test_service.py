@@ -15,11 +15,11 @@ PROGRAM = """
 import asyncio, contextlib, logging, sys
 from contextlib import asynccontextmanager
 from pydantic import Field
-from allweather.runtime import service
+from allweather.runtime import memory
 from allweather.runtime.service import run
 from allweather.runtime.settings import ServiceSettings, SettingsError, read_secret
 
-service.TRIM_EVERY_S = 0.1
+memory.TRIM_EVERY_S = 0.1
 
 class Settings(ServiceSettings):
     mood: str = Field(description="How the service behaves.")

@@ -8,8 +8,8 @@ _M = 0x5BD1E995
 _SEED = 0x9747B28C
 
 
-# A request's id is the key of every record about it, so most look-ups are repeats.
-@lru_cache(maxsize=16_384)
+# Records about a request follow one another, with its id as their key. Older ones need not be remembered, at 250 bytes.
+@lru_cache(maxsize=1024)
 def partition_of(key: bytes, partitions: int) -> int:
     """The partition to which every client sends `key` in a topic with so many partitions."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions

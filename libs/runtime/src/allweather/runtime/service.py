@@ -12,8 +12,6 @@
 
 import asyncio
 import contextlib
-import ctypes
-import gc
 import logging
 import os
 import signal
@@ -26,6 +24,7 @@ from typing import Generic, NoReturn, Protocol, TypeVar
 import uvloop
 
 from allweather.failpoints import Failpoints
+from allweather.runtime import memory
 from allweather.runtime.clock import Clock, SystemClock
 from allweather.runtime.probes import Probes
 from allweather.runtime.settings import ServiceSettings, SettingsError, describe
@@ -34,10 +33,6 @@ S = TypeVar("S", bound=ServiceSettings)
 T = TypeVar("T")
 
 STOPPED, CRASHED, BAD_SETTINGS = 0, 1, 2
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-"""Parameters of glibc's `mallopt` (malloc.h)."""
-_LARGE = 256 * 1024
-TRIM_EVERY_S = 30.0
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +85,7 @@ class Service(Generic[S]):
             if self.failpoints:
                 log.warning("failpoints are armed", extra={"failpoints": repr(self.failpoints)})
             async with self._tasks:
-                self.spawn(_trimming(self.stopping), name="memory")
+                self.spawn(memory.trimming(self.stopping), name="memory")
                 await main(self)
                 self.stop()
 
@@ -108,49 +103,13 @@ def run(name: str, settings: type[S], main: Main[S], observed: Observed) -> NoRe
         sys.exit(STOPPED)
     try:
         values = settings.load()
-        _spare_the_collector()
-        _give_buffers_back()
+        memory.settle()
         with observed(name, values):
             code = uvloop.run(_outcome(Service(name, values), main))
     except SettingsError as error:
         print(f"{name} cannot start:\n{error}", file=sys.stderr)  # noqa: T201 - there is no log to write to yet
         code = BAD_SETTINGS
     sys.exit(code)
-
-
-def _spare_the_collector() -> None:
-    """Keep its pauses out of the path of requests.
-
-    What the imports have made stays, so no collection looks through it again, which would take 30 ms. And with the
-    usual threshold (700) the objects of a few requests in flight set off one collection after another, for nothing.
-    """
-    gc.freeze()
-    gc.set_threshold(10_000, 10, 10)
-
-
-def _give_buffers_back() -> None:
-    """Have large buffers, which a backlog needs for a while, taken from the system and given back to it at once.
-
-    glibc learns otherwise: after the first of them it takes the next ones from its heap, where what is small settles
-    between them, and the process stays as large as it has ever been.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _LARGE)
-        mallopt(_M_TRIM_THRESHOLD, 4 * _LARGE)
-
-
-async def _trimming(stopping: asyncio.Event) -> None:
-    """Give back what is free between what is still in use, again and again: it takes a millisecond.
-
-    glibc by itself gives back only the end of its heap. Connections, consumers and producers that come and go leave
-    holes in it, and those of an hour of outages came to a tenth of a process.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    while trim is not None and not stopping.is_set():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), TRIM_EVERY_S)
-        trim(0)
 
 
 def usage(name: str, settings: type[ServiceSettings]) -> str:
