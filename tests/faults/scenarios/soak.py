@@ -15,8 +15,8 @@ _LONG_S = 3600.0
 _SHORT_S = 60.0
 _AT_A_TIME = 2
 _GROWTH = 0.05
-_FIRST = 0.1
-"""The part of the hour after which memory and files are looked at for the first time."""
+_FIRST = 1 / 3
+"""The part of the hour after which memory and files are looked at for the first time: strikes of every kind are met."""
 _WORST_S = 60.0
 """Longer than any of the strikes."""
 _BACK_S = 30.0

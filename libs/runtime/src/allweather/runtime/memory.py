@@ -7,7 +7,7 @@ import gc
 from collections.abc import Callable
 from typing import Any, Final
 
-TRIM_EVERY_S = 30.0
+TRIM_EVERY_S = 10.0
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's `mallopt` (malloc.h)."""
 _LARGE: Final = 256 * 1024
