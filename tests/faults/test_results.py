@@ -1,5 +1,7 @@
 """A trial's figures stand beside their bars, and what missed is said."""
 
+import os
+import socket
 from pathlib import Path
 from uuid import uuid4
 
@@ -8,7 +10,7 @@ from catalogue import SCENARIOS
 from lab import report
 from lab.figures import Figures
 from lab.findings import write_findings
-from lab.growth import Life, Sample, level, of_survivors
+from lab.growth import Life, Sample, level, look, of_survivors
 from lab.report import Result, told, write
 from run import main
 
@@ -97,6 +99,19 @@ def test_growth_compares_only_lives_that_lasted():
     late = level([{router: Sample(110 + n, 18), revived: Sample(1, 1)} for n in range(5)])
 
     assert of_survivors(early, late) == {"router": (Sample(102, 16), Sample(112, 18))}
+
+
+def test_callers_are_not_among_the_files_of_who_serves_them():
+    me = {"me": os.getpid()}
+    ((_, before),) = look(me).items()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()),
+        server.accept()[0],
+    ):
+        ((_, during),) = look(me).items()
+
+    assert during.files - before.files == 2, "the server and the caller's end; not what was accepted"
 
 
 def test_a_process_that_ends_between_two_looks_has_no_level():

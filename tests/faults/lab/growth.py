@@ -19,6 +19,7 @@ class Sample(NamedTuple):
 
     rss_mb: float
     files: int
+    """Open ones, without the connections of callers that are there: how many those are is the callers' doing."""
 
 
 def look(pids: Mapping[str, int]) -> dict[Life, Sample]:
@@ -27,16 +28,22 @@ def look(pids: Mapping[str, int]) -> dict[Life, Sample]:
     for name, pid in pids.items():
         try:
             process = psutil.Process(pid)
-            samples[Life(name, pid)] = Sample(process.memory_info().rss / 1e6, process.num_fds())
+            samples[Life(name, pid)] = Sample(process.memory_info().rss / 1e6, process.num_fds() - _callers(process))
         except psutil.NoSuchProcess:
             continue
     return samples
 
 
+def _callers(process: psutil.Process) -> int:
+    connections = process.net_connections("tcp")
+    ours = {at.laddr.port for at in connections if at.status == psutil.CONN_LISTEN}
+    return sum(at.status == psutil.CONN_ESTABLISHED and at.laddr.port in ours for at in connections)
+
+
 def level(looks: Sequence[Mapping[Life, Sample]]) -> dict[Life, Sample]:
     """What each life that was there at every look held: memory in the middle of them, files at the fewest.
 
-    Callers have a connection each, and come and go, while one that is never closed raises the fewest too.
+    Connections come and go with the work, while one that is never closed raises the fewest too.
     """
     lives = set[Life](looks[0]).intersection(*looks)
     return {
