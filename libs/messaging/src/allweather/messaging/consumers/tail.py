@@ -29,13 +29,12 @@ class TailConsumer:
         *,
         starts: Mapping[TopicPartition, int] | None = None,
         max_records: int = 500,
-        linger: Linger | None = None,
         stall_after: float = 30.0,
         reopen_after: float = 0.5,
     ) -> None:
         self._broker, self._wanted = broker, frozenset(partitions)
         self._starts = dict(starts or {})
-        self._max_records, self._linger = max_records, linger or Linger()
+        self._max_records, self._linger = max_records, Linger()
         self._stall_after, self._reopen_after = stall_after, reopen_after
         self._positions: dict[TopicPartition, int] = {}
         self._reader: Reader | None = None
