@@ -175,6 +175,22 @@ def test_what_was_parked_after_recovery_is_part_of_a_tenants_share() -> None:
     assert recovery(joined((one_sided, late)), OUTAGE).fairness > 0.95
 
 
+def test_a_tenants_last_twentieth_is_not_judged() -> None:
+    """Two routers are not through with a tenant at the same time."""
+
+    def tenant_of(n: int, by_turns: int) -> str:
+        return "ab"[n % 2] if n < by_turns else "ab"[n >= 4_100]
+
+    def drained(by_turns: int) -> Evidence:
+        return joined(
+            answered(n, BEGAN, ENDED + (n + 1) * EVERY_MS, tenant=tenant_of(n, by_turns), parked=True)
+            for n in range(4_200)
+        )
+
+    assert recovery(joined((BEFORE, drained(4_000), BREAKER)), OUTAGE).fairness > 0.95
+    assert recovery(joined((BEFORE, drained(3_600), BREAKER)), OUTAGE).fairness < 0.95
+
+
 def test_slow_start_is_judged_apart() -> None:
     """While a deployment is given a tenth of its limit, there may be less than fresh requests need."""
     early = joined(answered(n, at, at + 3_000) for n, at in enumerate(range(ENDED + 100, ENDED + 5_000, 500)))

@@ -19,6 +19,9 @@ FAIRNESS: Final = 0.95
 """Jain's index of what the tenants are given, at least, while each of them has a backlog."""
 FAIR_OVER: Final = 100
 """Requests over which fairness is judged: over fewer, chance decides."""
+LAST: Final = 0.05
+"""The last part of a tenant's backlog is not judged: of several routers each is fair among what it holds, and one of
+them is through with the tenant before the others are."""
 BULK_EARLY: Final = 0.05
 """Of the bulk backlog, at most so much goes before the interactive one has gone, a twentieth of stragglers apart."""
 FRESH_TIMES: Final = 2.0
@@ -227,16 +230,17 @@ def _by_class(released: Iterable[Waited]) -> Iterable[Sequence[Waited]]:
 
 
 def _fairness(released: Sequence[Waited], outage: Outage) -> Iterator[float]:
-    """Jain's index over each stretch of what left the queue, for as long as every tenant has a backlog of the class.
+    """Jain's index over each stretch of what left the queue, until a tenant's backlog of the class is nearly through.
 
     What was parked after recovery counts as served, too: where the newest go first, it goes before the backlog.
     """
     left = Counter(w.tenant for w in released if _in_backlog(w, outage))
+    last = {tenant: LAST * waiting for tenant, waiting in left.items()}
     served: Counter[str] = Counter(dict.fromkeys(left, 0))
     for each in sorted(released, key=lambda w: w.settled_ms):
         left[each.tenant] -= _in_backlog(each, outage)
         served[each.tenant] += 1
-        if not left[each.tenant]:
+        if left[each.tenant] <= last.get(each.tenant, 0):
             return
         if served.total() >= FAIR_OVER:
             yield _jain(served.values())
