@@ -97,7 +97,7 @@ class RestingFetcher(_library):
         if self._closed:  # a timer is not ended with its fetcher
             return
         if self._assignment is not None and self._assignment.active:
-            self._begin(self._assignment)  # the loop itself need not wake for what nearly every turn is about
+            self._begin()  # the loop itself need not wake for what nearly every turn is about
         else:
             self._wake()
 
@@ -120,7 +120,7 @@ class RestingFetcher(_library):
                     self._assignment.unassign_future.add_done_callback(self._wake)
                 self._settle()
                 self._wait_consume_future = self._loop.create_future()
-                timer = self._loop.call_later(self._begin(self._assignment), self._wake)
+                timer = self._loop.call_later(self._begin(), self._wake)
                 await self._wait_consume_future
                 timer.cancel()
         except asyncio.CancelledError:
@@ -153,16 +153,16 @@ class RestingFetcher(_library):
             self._pending_tasks.discard(task)
             task.result()  # an error is a bug
 
-    def _begin(self, assignment: Any) -> float:
+    def _begin(self) -> float:
         """Send what is due, and return after how many seconds to look again, unless something wakes us before."""
         rest = self._rests_until - self._loop.time()
         if rest > 0:
             return rest + _TICK
-        fetches, lookups, wait, stale, resumes = self._get_actions_per_node(assignment)
+        fetches, lookups, wait, stale, resumes = self._get_actions_per_node(self._assignment)
         for node, request in fetches:
-            self._start(self._found(self._proc_fetch_request, assignment, node, request), node)
+            self._start(self._found(self._proc_fetch_request, self._assignment, node, request), node)
         for node, partitions in lookups.items():
-            self._start(self._found(self._update_fetch_positions, assignment, node, partitions), node)
+            self._start(self._found(self._update_fetch_positions, self._assignment, node, partitions), node)
         if stale:
             self._client.force_metadata_update().add_done_callback(self._wake)
         for resumed in self._resumes.symmetric_difference(resumes):
