@@ -39,9 +39,9 @@ def text(content: str) -> str:
 END = '{"choices":[{"delta":{},"finish_reason":"stop"}]}'
 USAGE = '{"choices":[],"usage":{"total_tokens":4}}'
 DELTAS = [
-    Delta("call-1", 0, (text("a"),), has_content=True),
-    Delta("call-1", 1, (text("b"), text("c")), has_content=True),
-    Delta("call-1", 2, (END,)),
+    Delta(call_id="call-1", sequence=0, events=(text("a"),), has_content=True),
+    Delta(call_id="call-1", sequence=1, events=(text("b"), text("c")), has_content=True),
+    Delta(call_id="call-1", sequence=2, events=(END,)),
 ]
 
 
@@ -109,14 +109,14 @@ def test_a_missing_usage_chunk_does_not_spoil_an_answer():
 
 
 def test_a_usage_chunk_that_was_asked_for_is_waited_for():
-    usage = Delta("call-1", 3, (USAGE,))
+    usage = Delta(call_id="call-1", sequence=3, events=(USAGE,))
 
     assert played(*DELTAS, answered(), usage, include_usage=True)[1].endswith(DONE)
     assert played(*DELTAS, usage, answered(), include_usage=True)[1].endswith(DONE)
 
 
 def test_content_that_looks_like_the_end_is_none():
-    tricky = Delta("call-1", 0, (text('"finish_reason":"stop"'),), has_content=True)
+    tricky = Delta(call_id="call-1", sequence=0, events=(text('"finish_reason":"stop"'),), has_content=True)
 
     stream, shown = played(tricky, answered())
 
@@ -125,7 +125,7 @@ def test_content_that_looks_like_the_end_is_none():
 
 
 def test_content_of_another_call_is_never_mixed_in():
-    other = Delta("call-2", 0, (text("x"),), has_content=True)
+    other = Delta(call_id="call-2", sequence=0, events=(text("x"),), has_content=True)
 
     _, shown = played(DELTAS[0], other, DELTAS[1], DELTAS[2], answered())
 
@@ -143,7 +143,10 @@ def test_a_reply_of_another_call_ends_the_stream_with_a_typed_error():
 
 def test_each_guard_is_all_that_keeps_a_stream_honest():
     """With the guard off, the caller is shown what the outcome does not say, and told that it is complete."""
-    again = [Delta("call-2", 0, (text("x"),), has_content=True), Delta("call-2", 1, (END,))]
+    again = [
+        Delta(call_id="call-2", sequence=0, events=(text("x"),), has_content=True),
+        Delta(call_id="call-2", sequence=1, events=(END,)),
+    ]
 
     _, mixed = played(DELTAS[0], *again, answered("call-2"), failpoints="ingest.pinned-call=skip")
     _, other = played(*DELTAS, answered("call-2"), failpoints="ingest.named-call=skip")
@@ -205,14 +208,15 @@ def test_the_end_of_one_of_two_answers_is_not_the_end():
     shown = b"".join(map(stream.delta, DELTAS)) + stream.reply(answered())
 
     assert not stream.ended
-    shown += stream.delta(Delta("call-1", 3, (text("d"),), has_content=True))
-    shown += stream.delta(Delta("call-1", 4, (END,)))
+    shown += stream.delta(Delta(call_id="call-1", sequence=3, events=(text("d"),), has_content=True))
+    shown += stream.delta(Delta(call_id="call-1", sequence=4, events=(END,)))
     assert stream.ended
     assert shown.endswith(DONE)
 
 
 def delta(call_id: str, sequence: int) -> Delta:
-    return Delta(call_id, sequence, DELTAS[sequence].events, DELTAS[sequence].has_content)
+    there = DELTAS[sequence]
+    return Delta(call_id=call_id, sequence=sequence, events=there.events, has_content=there.has_content)
 
 
 EVENTS = st.lists(st.builds(delta, st.sampled_from(["call-1", "call-2"]), st.integers(0, 2)), max_size=8)
@@ -254,7 +258,7 @@ def test_whatever_is_lost_repeated_or_late_a_stream_that_ends_well_is_whole(dial
     payloads = list(DIALECTS[dialect].split(whole, True))
     cuts = sorted(data.draw(st.sets(st.integers(1, len(payloads) - 1))))
     groups = [tuple(payloads[start:stop]) for start, stop in pairwise([0, *cuts, len(payloads)])]
-    deltas = [Delta("call-1", n, events, has_content=True) for n, events in enumerate(groups)]
+    deltas = [Delta(call_id="call-1", sequence=n, events=events, has_content=True) for n, events in enumerate(groups)]
     times = data.draw(st.lists(st.sampled_from([1, 1, 1, 1, 0, 2]), min_size=len(deltas), max_size=len(deltas)))
     sent: list[Delta | Reply] = [each for each, count in zip(deltas, times, strict=True) for _ in range(count)]
     sent.insert(data.draw(st.integers(0, len(sent))), answered(body=whole))

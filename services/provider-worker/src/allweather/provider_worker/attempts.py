@@ -149,7 +149,7 @@ class Attempts:
     def _signed(self, attempt: Attempt, request: HttpRequest, secret: str) -> HttpRequest:
         """The request with the credential, and the id under which both sides can find the call."""
         headers = {**request.headers, **self._translator.authorization(secret)}
-        headers["x-client-request-id"] = attempt.work.dispatch.attempt_id
+        headers["x-client-request-id"] = str(attempt.work.dispatch.attempt_id)
         return HttpRequest(request.url, request.body, headers)
 
     def _patience(self, work: Work) -> Patience:

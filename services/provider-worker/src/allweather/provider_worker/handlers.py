@@ -95,7 +95,7 @@ class DispatchHandler:
                 self._observer.ended(span, station.target, made.ended)
         except Exception as bug:
             # Not raised as it is: every delivery of the record would be another paid call.
-            log.exception("attempt failed by a bug", extra={"attempt_id": work.dispatch.attempt_id})
+            log.exception("attempt failed by a bug", extra={"attempt_id": str(work.dispatch.attempt_id)})
             raise PermanentError(f"bug: {type(bug).__name__}") from bug
         await self._failpoints.pause("worker.after-response")
         return made

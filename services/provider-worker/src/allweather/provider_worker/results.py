@@ -1,7 +1,6 @@
 """How attempts end, as records for the router. The slip is passed on as the bytes that came."""
 
 from collections.abc import Sequence
-from uuid import UUID
 
 import msgspec
 
@@ -46,7 +45,7 @@ def result(
     """The data of `ai.request.attempted`. A refusal is both an answer and a failure."""
     why = REFUSED if answer and answer.refused else failure
     return AttemptResult(
-        attempt_id=UUID(work.dispatch.attempt_id),
+        attempt_id=work.dispatch.attempt_id,
         n=work.dispatch.n,
         deployment=work.dispatch.deployment,
         episode=work.dispatch.episode,

@@ -44,7 +44,7 @@ class Observer:
             semconv.GEN_AI_REQUEST_STREAM: work.streams,
             semconv.TENANT: work.slip.tenant,
             semconv.REQUEST_ID: str(work.slip.request_id),
-            semconv.ATTEMPT_ID: work.dispatch.attempt_id,
+            semconv.ATTEMPT_ID: str(work.dispatch.attempt_id),
             semconv.DEPLOYMENT: target.deployment.id,
             semconv.ROUTE: work.slip.route,
         }

@@ -2,21 +2,10 @@
 
 import msgspec
 
-from allweather.contracts.records import Envelope, MalformedRecord, decode
+from allweather.contracts.records import Dispatch, Envelope, MalformedRecord, decode
 from allweather.contracts.slip import Slip
 from allweather.messaging import PermanentError, Record
 from allweather.provider_worker.claims import Claim, Holder
-
-
-class Dispatch(msgspec.Struct, frozen=True):
-    """`contracts.records.Dispatch`, decoded the quick way: without the decision behind it, which is the router's."""
-
-    attempt_id: str
-    n: int
-    deployment: str
-    episode: int
-    dispatched_at_ms: int
-    first_token_timeout_ms: int
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -35,16 +24,13 @@ class Work(msgspec.Struct, frozen=True):
     def claim(self, holder: Holder) -> Claim:
         """The claim of this very record on the attempt."""
         at = self.record
-        return Claim(self.dispatch.attempt_id, f"{at.topic}/{at.partition}/{at.offset}", holder)
-
-
-_decoder = msgspec.json.Decoder(Dispatch)
+        return Claim(str(self.dispatch.attempt_id), f"{at.topic}/{at.partition}/{at.offset}", holder)
 
 
 def read(record: Record) -> Work:
     """The attempt in a dispatch record. Raises `PermanentError` for one that no version of us could have written."""
     try:
         envelope = decode(record.value)
-        return Work(record, envelope, envelope.read_slip(), _decoder.decode(envelope.data))
-    except (MalformedRecord, msgspec.MsgspecError) as error:
+        return Work(record, envelope, envelope.read_slip(), envelope.read(Dispatch))
+    except MalformedRecord as error:
         raise PermanentError(f"malformed dispatch record: {error}") from error
