@@ -82,6 +82,7 @@ def test_a_good_recovery_breaks_nothing() -> None:
     assert check_recovery(GOOD, OUTAGE) == []
     assert (seen.backlog, seen.drained_s, seen.at_full_pace_s) == (2 * BACKLOG, 60.0, 30.0)
     assert (seen.calm_p95_ms, seen.fresh_p95_ms, seen.early_p95_ms) == (100, 150, 150)
+    assert seen.found_well_s == {DEPLOYMENT: 0.1}
     assert seen.fairness > 0.99
 
 

@@ -4,7 +4,7 @@ It needs more than evidence: when the vendors failed, when they recovered, and h
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -80,6 +80,8 @@ class Recovery:
     """Deployment -> the most calls that it had at one time."""
     pushed_back: float
     """The share of the calls after recovery that were answered with 429."""
+    found_well_s: Mapping[str, float]
+    """Deployment -> how long after the end of the outage it was found well."""
     reopened: Sequence[Judged]
     """Deployments that were found well after recovery, and then not."""
     calm_p95_ms: float
@@ -109,17 +111,18 @@ def recovery(e: Evidence, outage: Outage) -> Recovery:
     drained_ms = max((w.settled_ms for w in backlog), default=outage.ended_ms)
     interactive = [w for w in waited if w.priority == _INTERACTIVE]
     well_ms = _well_ms(e, outage)
-    ramped_ms = max(well_ms, default=outage.ended_ms) + round(RAMPED * outage.slow_start_ms)
+    ramped_ms = max(well_ms.values(), default=outage.ended_ms) + round(RAMPED * outage.slow_start_ms)
     return Recovery(
         backlog=len(backlog),
         drained_s=(drained_ms - outage.ended_ms) / 1000,
         at_full_pace_s=len(backlog) / _pace(e, outage),
         most_calls=_most_calls(e),
         pushed_back=_pushed_back(e, outage),
+        found_well_s={deployment: (at_ms - outage.ended_ms) / 1000 for deployment, at_ms in well_ms.items()},
         reopened=tuple(_reopened(e, outage)),
         calm_p95_ms=_p95(interactive, outage.calm_ms, outage.began_ms),
         fresh_p95_ms=_p95(interactive, ramped_ms, drained_ms),
-        early_p95_ms=_p95(interactive, min(well_ms, default=outage.ended_ms), ramped_ms),
+        early_p95_ms=_p95(interactive, min(well_ms.values(), default=outage.ended_ms), ramped_ms),
         fairness=min((share for each in _by_class(released) for share in _fairness(each, outage)), default=1.0),
         bulk_early=_bulk_early(backlog),
     )
@@ -209,13 +212,13 @@ def _reopened(e: Evidence, outage: Outage) -> Iterator[Judged]:
             yield judged
 
 
-def _well_ms(e: Evidence, outage: Outage) -> Collection[int]:
+def _well_ms(e: Evidence, outage: Outage) -> Mapping[str, int]:
     """When each deployment was found well: from then on, its slow start runs."""
     first: dict[str, int] = {}
     for judged in e.judged:
         if judged.state == "closed" and judged.at_ms >= outage.ended_ms:
             first.setdefault(judged.deployment, judged.at_ms)
-    return first.values()
+    return first
 
 
 def _p95(waited: Iterable[Waited], from_ms: int, until_ms: int) -> float:
