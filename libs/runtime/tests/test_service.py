@@ -12,7 +12,7 @@ from typing import IO
 import pytest
 
 PROGRAM = """
-import asyncio, contextlib, logging, sys
+import asyncio, contextlib, logging, sys, weakref
 from contextlib import asynccontextmanager
 from pydantic import Field
 from allweather.runtime import memory
@@ -54,6 +54,7 @@ async def main(service):
         case "done": return
         case "behind": return catch_up()
         case "full of holes": await fill_and_free()
+        case "entangled": await entangle()
         case "stubborn":
             while True:
                 with contextlib.suppress(asyncio.CancelledError):
@@ -76,6 +77,16 @@ async def fill_and_free():
     while resident_mb() > before + 12:
         await asyncio.sleep(0.01)
     print("given back with", len(held), "in use", flush=True)
+
+async def entangle():
+    knot = Knot()
+    knot.itself, gone = knot, weakref.ref(knot)
+    del knot
+    while gone() is not None:
+        await asyncio.sleep(0.01)
+    print("untangled", flush=True)
+
+class Knot: pass
 
 def resident_mb():
     with open("/proc/self/statm") as file:
@@ -155,6 +166,11 @@ def test_large_buffers_of_a_backlog_are_given_back(start: Start):
 def test_memory_that_is_free_between_what_is_in_use_is_given_back(start: Start):
     """40 MB stay otherwise, for the few hundred kilobytes that hold their ends."""
     reached(start(mood="full of holes"), "given back")
+
+
+def test_what_is_kept_by_itself_alone_is_given_up(start: Start):
+    """So few objects would not set off a collection for hours."""
+    reached(start(mood="entangled"), "untangled")
 
 
 @pytest.mark.parametrize(("mood", "bug"), [("crash", "a bug"), ("task crash", "a bug in a task")])

@@ -85,7 +85,7 @@ class Service(Generic[S]):
             if self.failpoints:
                 log.warning("failpoints are armed", extra={"failpoints": repr(self.failpoints)})
             async with self._tasks:
-                self.spawn(memory.trimming(self.stopping), name="memory")
+                self.spawn(memory.tidying(self.stopping), name="memory")
                 await main(self)
                 self.stop()
 
