@@ -74,19 +74,22 @@ async def fill_and_free():
     before = resident_mb()
     held = [bytes(2_000) for _ in range(20_000)]
     held = [each for n, each in enumerate(held) if n % 100 == 0]
-    while resident_mb() > before + 12:
-        await asyncio.sleep(0.01)
+    await until(lambda: resident_mb() <= before + 12)
     print("given back with", len(held), "in use", flush=True)
 
 async def entangle():
     knot = Knot()
     knot.itself, gone = knot, weakref.ref(knot)
     del knot
-    while gone() is not None:
-        await asyncio.sleep(0.01)
+    await until(lambda: gone() is None)
     print("untangled", flush=True)
 
 class Knot: pass
+
+async def until(seen):
+    async with asyncio.timeout(20):
+        while not seen():
+            await asyncio.sleep(0.01)
 
 def resident_mb():
     with open("/proc/self/statm") as file:
