@@ -19,7 +19,7 @@ class Sample(NamedTuple):
 
     rss_mb: float
     files: int
-    """Open ones, without the connections of callers that are there: how many those are is the callers' doing."""
+    """Open ones, connections among them."""
 
 
 def look(pids: Mapping[str, int]) -> dict[Life, Sample]:
@@ -28,26 +28,21 @@ def look(pids: Mapping[str, int]) -> dict[Life, Sample]:
     for name, pid in pids.items():
         try:
             process = psutil.Process(pid)
-            samples[Life(name, pid)] = Sample(process.memory_info().rss / 1e6, process.num_fds() - _callers(process))
+            samples[Life(name, pid)] = Sample(process.memory_info().rss / 1e6, process.num_fds())
         except psutil.NoSuchProcess:
             continue
     return samples
 
 
-def _callers(process: psutil.Process) -> int:
-    connections = process.net_connections("tcp")
-    ours = {at.laddr.port for at in connections if at.status == psutil.CONN_LISTEN}
-    return sum(at.status == psutil.CONN_ESTABLISHED and at.laddr.port in ours for at in connections)
+def level(loaded: Sequence[Mapping[Life, Sample]], at_rest: Sequence[Mapping[Life, Sample]]) -> dict[Life, Sample]:
+    """What each life that was there at every look held: memory in the middle under load, files at the fewest at rest.
 
-
-def level(looks: Sequence[Mapping[Life, Sample]]) -> dict[Life, Sample]:
-    """What each life that was there at every look held: memory in the middle of them, files at the fewest.
-
-    Connections come and go with the work, while one that is never closed raises the fewest too.
+    How many connections the work needs is chance, while one that is never closed is there at rest, too.
     """
+    looks = [*loaded, *at_rest]
     lives = set[Life](looks[0]).intersection(*looks)
     return {
-        life: Sample(median(at[life].rss_mb for at in looks), min(at[life].files for at in looks)) for life in lives
+        life: Sample(median(at[life].rss_mb for at in loaded), min(at[life].files for at in at_rest)) for life in lives
     }
 
 

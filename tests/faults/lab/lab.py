@@ -71,6 +71,20 @@ class Lab:
         """Let a state last: nothing is awaited but time."""
         await asyncio.sleep(seconds)
 
+    @asynccontextmanager
+    async def at_rest(self) -> AsyncGenerator[None]:
+        """Send nothing meanwhile, and begin when the clients have what they have asked for."""
+        for load in self.loads:
+            load.resting = True
+        try:
+            within = self.conditions.settle_within_s
+            waiting = sum([await load.answered(within) for load in self.loads])
+            self.figures.require(f"{waiting} clients wait for answers {within:g} s after the last", kept=not waiting)
+            yield
+        finally:
+            for load in self.loads:
+                load.resting = False
+
     async def kill(self, name: str, *, revive: bool = True) -> None:
         """SIGKILL one of our processes."""
         self.stage.worker_crashes += name.startswith("provider-worker.")

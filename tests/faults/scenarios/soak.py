@@ -22,6 +22,8 @@ _WORST_S = 60.0
 _BACK_S = 30.0
 """Until whatever waited for the last strike's end is done."""
 _CALM_S = 60.0
+_IDLE_S = 20.0
+"""Longer than workers keep a connection that nobody uses."""
 _LOOK_S = 2.0
 _REPLICATED = ("policy", "router", "provider-worker.anthropic", "audit-sink")
 _VICTIMS = [*(f"{name}-1" for name in _REPLICATED), "provider-worker.azure-openai", "provider-worker.vertex"]
@@ -31,8 +33,8 @@ _VICTIMS = [*(f"{name}-1" for name in _REPLICATED), "provider-worker.azure-opena
 async def everything(lab: Lab) -> None:
     """The longest outages, then two faults at a time, chosen by the seed, until the time is over.
 
-    What the processes hold is compared between two calm minutes of the same load: one after the first strikes, one at
-    the end. In an outage callers wait, connections are closed, and both differ by chance.
+    What the processes hold is compared between the end of the first strikes and the end of all: memory in a calm minute
+    of the same load, files without any. In an outage callers wait, connections are closed, and both differ by chance.
     """
     whole, counts = lab.seconds(_LONG_S, _SHORT_S), list[str]()
     until = monotonic() + whole
@@ -79,13 +81,22 @@ async def _strike(lab: Lab, strikes: list[Strike], struck: set[str], counts: lis
 
 
 async def _calm(lab: Lab) -> dict[Life, Sample]:
-    lab.say("a calm minute, to see what every process holds")
+    lab.say("a calm minute and a pause, to see what every process holds")
     await lab.hold(lab.seconds(_BACK_S, 1.0))
-    looks, until = list[dict[Life, Sample]](), monotonic() + lab.seconds(_CALM_S, _LOOK_S)
+    loaded = await _looks(lab, lab.seconds(_CALM_S, _LOOK_S))
+    async with lab.at_rest():
+        async with lab.without("postgres"):
+            pass  # pools do not shrink by themselves
+        await lab.hold(lab.seconds(_IDLE_S, 1.0))
+        return level(loaded, await _looks(lab, 5 * _LOOK_S))
+
+
+async def _looks(lab: Lab, seconds: float) -> list[dict[Life, Sample]]:
+    looks, until = list[dict[Life, Sample]](), monotonic() + seconds
     while monotonic() < until:
         looks.append(look({name: pid for name in lab.service_names() if (pid := lab.services.pid(name))}))
         await lab.hold(_LOOK_S)
-    return level(looks)
+    return looks
 
 
 def _note_growth(lab: Lab, first: dict[Life, Sample], last: dict[Life, Sample]) -> None:

@@ -37,15 +37,18 @@ class Load:
     per_second: float
     on_sent: Callable[[], None] = lambda: None
     sent: int = 0
+    resting: bool = False
+    """Whether nothing is sent for now."""
     failures: list[BaseException] = field(default_factory=list[BaseException])
     """A client that failed in a way it does not know: a defect of ours."""
     _open: set[asyncio.Future[Any]] = field(default_factory=set[asyncio.Future[Any]])
 
     async def until(self, stop: asyncio.Event) -> None:
-        """Send until `stop` is set."""
+        """Send until `stop` is set, and nothing while it rests."""
         tickets = all_tickets()
         for number in count():
-            self._send(number, tickets[number % len(tickets)])
+            if not self.resting:
+                self._send(number, tickets[number % len(tickets)])
             try:
                 await asyncio.wait_for(stop.wait(), 1 / self.per_second)
             except TimeoutError:
