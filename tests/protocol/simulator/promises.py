@@ -115,7 +115,7 @@ def nothing_is_left_waiting(e: Evidence) -> Breaches:
 def calls_are_bounded(e: Evidence) -> Breaches:
     """P4, R3: so many attempts an episode and a group. R5: none is called twice, unless a worker or Redis is unwell."""
     most, most_of_group = ATTEMPTS
-    called: defaultdict[tuple[UUID, int], dict[str, Call]] = defaultdict(dict)
+    called: defaultdict[tuple[UUID, int], dict[UUID, Call]] = defaultdict(dict)
     for call in e.calls:
         called[call.request_id, call.work.dispatch.episode].setdefault(call.attempt_id, call)
     for (request, episode), attempts in called.items():
@@ -133,7 +133,7 @@ def _called_twice(e: Evidence) -> Breaches:
     """A call is repeated only after its worker was killed or stood still, or when claims could not be kept."""
     if e.redis_troubled:
         return
-    last: dict[str, Call] = {}
+    last: dict[UUID, Call] = {}
     for call in e.calls:
         before = last.get(call.attempt_id)
         last[call.attempt_id] = call

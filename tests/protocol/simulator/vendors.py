@@ -54,7 +54,7 @@ class Call:
         return self.work.slip.request_id
 
     @property
-    def attempt_id(self) -> str:
+    def attempt_id(self) -> UUID:
         return self.work.dispatch.attempt_id
 
 
