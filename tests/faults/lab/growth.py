@@ -1,6 +1,6 @@
 """Memory and open files of processes that live through a whole trial."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -22,16 +22,24 @@ class Sample(NamedTuple):
     """Open ones, connections among them."""
 
 
-def look(pids: Mapping[str, int]) -> dict[Life, Sample]:
-    """What each of these processes holds now; one that has just ended is left out."""
+def look(pids: Mapping[str, int], pooled: Collection[int] = ()) -> dict[Life, Sample]:
+    """What each of these processes holds now; one that has just ended is left out.
+
+    Connections to the ports of `pooled` do not count: a pool has a limit, and how near it is to that is chance.
+    """
     samples: dict[Life, Sample] = {}
     for name, pid in pids.items():
         try:
             process = psutil.Process(pid)
-            samples[Life(name, pid)] = Sample(process.memory_info().rss / 1e6, process.num_fds())
+            files = process.num_fds() - _connections(process, pooled)
+            samples[Life(name, pid)] = Sample(process.memory_info().rss / 1e6, files)
         except psutil.NoSuchProcess:
             continue
     return samples
+
+
+def _connections(process: psutil.Process, ports: Collection[int]) -> int:
+    return sum(bool(at.raddr) and at.raddr.port in ports for at in process.net_connections("tcp")) if ports else 0
 
 
 def level(loaded: Sequence[Mapping[Life, Sample]], at_rest: Sequence[Mapping[Life, Sample]]) -> dict[Life, Sample]:

@@ -1,6 +1,7 @@
 """An hour of everything, two faults at a time."""
 
 import asyncio
+from collections.abc import Collection
 from time import monotonic
 
 from lab.growth import Life, Sample, level, look, of_survivors
@@ -22,8 +23,8 @@ _WORST_S = 60.0
 _BACK_S = 30.0
 """Until whatever waited for the last strike's end is done."""
 _CALM_S = 60.0
-_IDLE_S = 20.0
-"""Longer than workers keep a connection that nobody uses."""
+_IDLE_S = 60.0
+"""Longer than anybody keeps a connection to a vendor or from a caller that is not used."""
 _LOOK_S = 2.0
 _REPLICATED = ("policy", "router", "provider-worker.anthropic", "audit-sink")
 _VICTIMS = [*(f"{name}-1" for name in _REPLICATED), "provider-worker.azure-openai", "provider-worker.vertex"]
@@ -85,16 +86,15 @@ async def _calm(lab: Lab) -> dict[Life, Sample]:
     await lab.hold(lab.seconds(_BACK_S, 1.0))
     loaded = await _looks(lab, lab.seconds(_CALM_S, _LOOK_S))
     async with lab.at_rest():
-        async with lab.without("postgres"):
-            pass  # pools do not shrink by themselves
         await lab.hold(lab.seconds(_IDLE_S, 1.0))
-        return level(loaded, await _looks(lab, 5 * _LOOK_S))
+        return level(loaded, await _looks(lab, 5 * _LOOK_S, pooled=[lab.links["postgres"].port]))
 
 
-async def _looks(lab: Lab, seconds: float) -> list[dict[Life, Sample]]:
+async def _looks(lab: Lab, seconds: float, *, pooled: Collection[int] = ()) -> list[dict[Life, Sample]]:
     looks, until = list[dict[Life, Sample]](), monotonic() + seconds
     while monotonic() < until:
-        looks.append(look({name: pid for name in lab.service_names() if (pid := lab.services.pid(name))}))
+        pids = {name: pid for name in lab.service_names() if (pid := lab.services.pid(name))}
+        looks.append(look(pids, pooled))
         await lab.hold(_LOOK_S)
     return looks
 
