@@ -103,9 +103,9 @@ def test_growth_compares_only_lives_that_lasted():
 
 def test_a_look_counts_open_files_but_not_those_of_a_pool():
     me = {"me": os.getpid()}
-    ((_, before),) = look(me).items()
+    ((_, before),) = look(me, []).items()
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
-        ((_, during),) = look(me).items()
+        ((_, during),) = look(me, []).items()
         ((_, pooled),) = look(me, [server.getsockname()[1]]).items()
 
     assert during.files - before.files == 2

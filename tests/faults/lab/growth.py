@@ -22,7 +22,7 @@ class Sample(NamedTuple):
     """Open ones, connections among them."""
 
 
-def look(pids: Mapping[str, int], pooled: Collection[int] = ()) -> dict[Life, Sample]:
+def look(pids: Mapping[str, int], pooled: Collection[int]) -> dict[Life, Sample]:
     """What each of these processes holds now; one that has just ended is left out.
 
     Connections to the ports of `pooled` do not count: a pool has a limit, and how near it is to that is chance.
@@ -39,7 +39,7 @@ def look(pids: Mapping[str, int], pooled: Collection[int] = ()) -> dict[Life, Sa
 
 
 def _connections(process: psutil.Process, ports: Collection[int]) -> int:
-    return sum(bool(at.raddr) and at.raddr.port in ports for at in process.net_connections("tcp")) if ports else 0
+    return sum(bool(at.raddr) and at.raddr.port in ports for at in process.net_connections("tcp"))
 
 
 def level(loaded: Sequence[Mapping[Life, Sample]], at_rest: Sequence[Mapping[Life, Sample]]) -> dict[Life, Sample]:

@@ -78,12 +78,16 @@ class Lab:
             load.resting = True
         try:
             within = self.conditions.settle_within_s
-            waiting = sum([await load.answered(within) for load in self.loads])
+            waiting = await self.callers_waiting(within)
             self.figures.require(f"{waiting} clients wait for answers {within:g} s after the last", kept=not waiting)
             yield
         finally:
             for load in self.loads:
                 load.resting = False
+
+    async def callers_waiting(self, within: float) -> int:
+        """How many clients still wait for what they have asked for, after so many seconds a load at the most."""
+        return sum([await load.answered(within) for load in self.loads])
 
     async def kill(self, name: str, *, revive: bool = True) -> None:
         """SIGKILL one of our processes."""

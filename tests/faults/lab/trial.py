@@ -83,8 +83,7 @@ async def _first_outcomes(lab: Lab) -> None:
 async def _settled(lab: Lab) -> None:
     accepted = [s.request_id for s in lab.stage.journal.submissions.values() if s.state == "accepted"]
     await lab.until_settled(accepted, lab.conditions.settle_within_s)
-    waiting = sum([await load.answered(_CLIENTS_WITHIN_S) for load in lab.loads])
-    lab.figures.at_most("callers_still_waiting", waiting, 0)
+    lab.figures.at_most("callers_still_waiting", await lab.callers_waiting(_CLIENTS_WITHIN_S), 0)
     lab.figures.note("caught_up_s", await lab.until_caught_up())
 
 

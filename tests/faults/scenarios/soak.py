@@ -1,7 +1,6 @@
 """An hour of everything, two faults at a time."""
 
 import asyncio
-from collections.abc import Collection
 from time import monotonic
 
 from lab.growth import Life, Sample, level, look, of_survivors
@@ -87,10 +86,11 @@ async def _calm(lab: Lab) -> dict[Life, Sample]:
     loaded = await _looks(lab, lab.seconds(_CALM_S, _LOOK_S))
     async with lab.at_rest():
         await lab.hold(lab.seconds(_IDLE_S, 1.0))
-        return level(loaded, await _looks(lab, 5 * _LOOK_S, pooled=[lab.links["postgres"].port]))
+        return level(loaded, await _looks(lab, 5 * _LOOK_S))
 
 
-async def _looks(lab: Lab, seconds: float, *, pooled: Collection[int] = ()) -> list[dict[Life, Sample]]:
+async def _looks(lab: Lab, seconds: float) -> list[dict[Life, Sample]]:
+    pooled = [lab.links["postgres"].port]
     looks, until = list[dict[Life, Sample]](), monotonic() + seconds
     while monotonic() < until:
         pids = {name: pid for name in lab.service_names() if (pid := lab.services.pid(name))}

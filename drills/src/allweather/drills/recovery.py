@@ -237,17 +237,16 @@ def _fairness(released: Sequence[Waited], outage: Outage) -> Iterator[float]:
 
     What was parked after recovery counts as served, too: where the newest go first, it goes before the backlog.
     """
-    left = Counter(w.tenant for w in released if _in_backlog(w, outage))
-    last = {tenant: LAST * waiting for tenant, waiting in left.items()}
-    served: Counter[str] = Counter(dict.fromkeys(left, 0))
+    backlog = Counter(w.tenant for w in released if _in_backlog(w, outage))
+    left, served = backlog.copy(), Counter(dict.fromkeys(backlog, 0))
     for each in sorted(released, key=lambda w: w.settled_ms):
         left[each.tenant] -= _in_backlog(each, outage)
         served[each.tenant] += 1
-        if left[each.tenant] <= last.get(each.tenant, 0):
+        if left[each.tenant] <= LAST * backlog[each.tenant]:
             return
         if served.total() >= FAIR_OVER:
             yield _jain(served.values())
-            served = Counter(dict.fromkeys(left, 0))
+            served = Counter(dict.fromkeys(backlog, 0))
 
 
 def _jain(shares: Iterable[int]) -> float:
