@@ -42,9 +42,11 @@ def test_every_image_of_ours_is_built_from_a_folder_that_exists(compose: dict[st
         assert len(folders) == 1, f"{name}: no single folder {service}"
 
 
-def test_each_worker_has_the_vendor_of_its_native_twin(compose: dict[str, Any]) -> None:
+def test_each_process_has_the_vendor_and_the_allocator_of_its_native_twin(compose: dict[str, Any]) -> None:
     for service in SERVICES:
-        assert compose["services"][service.name].get("environment", {}).get("VENDOR") == service.vendor
+        environment = compose["services"][service.name].get("environment", {})
+        assert environment.get("VENDOR") == service.vendor
+        assert environment.get("PYTHONMALLOC") == service.allocator
 
 
 def test_services_wait_for_topics_and_secrets(compose: dict[str, Any]) -> None:
