@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections import Counter
 from pathlib import Path
 from uuid import uuid4
 
@@ -93,27 +94,35 @@ def test_findings_tell_all_that_is_known_of_a_request(tmp_path: Path):
     assert (tmp_path / "violations.txt").read_text() == f"P1 {request}: is lost\n"
 
 
+def sample(rss_mb: float, files: int = 0) -> Sample:
+    return Sample(rss_mb, Counter(files=files))
+
+
 def test_growth_compares_only_lives_that_lasted():
     router, killed, revived = Life("router", 1), Life("policy", 2), Life("policy", 3)
-    early = level([{router: Sample(100 + n, 90), killed: Sample(1, 1)} for n in range(5)], [{router: Sample(9, 16)}])
-    late = level([{router: Sample(110 + n, 90), revived: Sample(1, 1)} for n in range(5)], [{router: Sample(9, 18)}])
+    early = level(
+        [{router: sample(100 + n, 90), killed: sample(1)} for n in range(5)],
+        [{router: sample(9, 17)}, {router: sample(9, 16)}],
+    )
+    late = level([{router: sample(110 + n, 90), revived: sample(1)} for n in range(5)], [{router: sample(9, 18)}])
 
-    assert of_survivors(early, late) == {"router": (Sample(102, 16), Sample(112, 18))}
+    assert of_survivors(early, late) == {"router": (sample(102, 16), sample(112, 18))}
 
 
-def test_a_look_counts_open_files_but_not_those_of_a_pool():
+def test_a_look_counts_open_files_by_what_they_are_but_not_those_of_a_pool():
     me = {"me": os.getpid()}
-    ((_, before),) = look(me, []).items()
+    ((_, before),) = look(me, {}).items()
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
-        ((_, during),) = look(me, []).items()
-        ((_, pooled),) = look(me, [server.getsockname()[1]]).items()
+        name = {server.getsockname()[1]: "kafka-1"}
+        ((_, during),) = look(me, name).items()
+        ((_, pooled),) = look(me, name, ["kafka-1"]).items()
 
-    assert during.files - before.files == 2
-    assert pooled.files - before.files == 1
+    assert during.files - before.files == Counter({"kafka-1": 1, "other files": 1})
+    assert pooled.files - before.files == Counter({"other files": 1})
 
 
 def test_a_process_that_ends_between_two_looks_has_no_level():
-    assert level([{Life("router", 1): Sample(1, 1)}], [{}]) == {}
+    assert level([{Life("router", 1): sample(1)}], [{}]) == {}
 
 
 def test_scenarios_have_names_of_their_own():

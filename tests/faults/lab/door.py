@@ -38,15 +38,18 @@ class DoorProbe:
     key: str
     journal: Journal
     run: str
+    resting: bool = False
+    """Whether nothing is asked for now."""
     answers: list[Answer] = field(default_factory=list[Answer])
     given_up: set[UUID] = field(default_factory=set[UUID])
     """What was asked for and neither accepted nor asked for again: it may have an outcome or none."""
 
     async def ask_until(self, stop: asyncio.Event) -> None:
-        """Ask once a second, whether or not earlier answers have come."""
+        """Ask once a second, whether or not earlier answers have come, and nothing while it rests."""
         async with aiohttp.ClientSession(self.url, trust_env=False) as http, asyncio.TaskGroup() as asking:
             for number in count():
-                asking.create_task(self._ask(http, f"{self.run}-probe-{number}"))
+                if not self.resting:
+                    asking.create_task(self._ask(http, f"{self.run}-probe-{number}"))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _EVERY_S)
                 if stop.is_set():

@@ -1,5 +1,6 @@
 """Memory and open files of processes that live through a whole trial."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
@@ -18,28 +19,31 @@ class Sample(NamedTuple):
     """What one process holds."""
 
     rss_mb: float
-    files: int
-    """Open ones, connections among them."""
+    files: Counter[str]
+    """Open ones, by what they are: connections to a server by its name, other connections, the rest."""
 
 
-def look(pids: Mapping[str, int], pooled: Collection[int]) -> dict[Life, Sample]:
-    """What each of these processes holds now; one that has just ended is left out.
+def look(pids: Mapping[str, int], servers: Mapping[int, str], pooled: Collection[str] = ()) -> dict[Life, Sample]:
+    """What each of these processes holds now; one that has just ended is left out. `servers` are known by their ports.
 
-    Connections to the ports of `pooled` do not count: a pool has a limit, and how near it is to that is chance.
+    Connections to servers that are `pooled` do not count: a pool has a limit, and how near it is to that is chance.
     """
     samples: dict[Life, Sample] = {}
     for name, pid in pids.items():
         try:
             process = psutil.Process(pid)
-            files = process.num_fds() - _connections(process, pooled)
-            samples[Life(name, pid)] = Sample(process.memory_info().rss / 1e6, files)
+            samples[Life(name, pid)] = Sample(process.memory_info().rss / 1e6, _files(process, servers, pooled))
         except psutil.NoSuchProcess:
             continue
     return samples
 
 
-def _connections(process: psutil.Process, ports: Collection[int]) -> int:
-    return sum(bool(at.raddr) and at.raddr.port in ports for at in process.net_connections("tcp"))
+def _files(process: psutil.Process, servers: Mapping[int, str], pooled: Collection[str]) -> Counter[str]:
+    everything = process.num_fds()
+    connections = [at.raddr.port for at in process.net_connections("tcp") if at.raddr]
+    files = Counter(servers.get(port, "other connections") for port in connections)
+    files["other files"] = everything - len(connections)
+    return Counter({kind: number for kind, number in files.items() if kind not in pooled})
 
 
 def level(loaded: Sequence[Mapping[Life, Sample]], at_rest: Sequence[Mapping[Life, Sample]]) -> dict[Life, Sample]:
@@ -50,7 +54,11 @@ def level(loaded: Sequence[Mapping[Life, Sample]], at_rest: Sequence[Mapping[Lif
     looks = [*loaded, *at_rest]
     lives = set[Life](looks[0]).intersection(*looks)
     return {
-        life: Sample(median(at[life].rss_mb for at in loaded), min(at[life].files for at in at_rest)) for life in lives
+        life: Sample(
+            median(at[life].rss_mb for at in loaded),
+            min((at[life].files for at in at_rest), key=Counter[str].total),
+        )
+        for life in lives
     }
 
 

@@ -74,16 +74,16 @@ class Lab:
     @asynccontextmanager
     async def at_rest(self) -> AsyncGenerator[None]:
         """Send nothing meanwhile, and begin when the clients have what they have asked for."""
-        for load in self.loads:
-            load.resting = True
+        for asking in (*self.loads, self.door):
+            asking.resting = True
         try:
             within = self.conditions.settle_within_s
             waiting = await self.callers_waiting(within)
             self.figures.require(f"{waiting} clients wait for answers {within:g} s after the last", kept=not waiting)
             yield
         finally:
-            for load in self.loads:
-                load.resting = False
+            for asking in (*self.loads, self.door):
+                asking.resting = False
 
     async def callers_waiting(self, within: float) -> int:
         """How many clients still wait for what they have asked for, after so many seconds a load at the most."""

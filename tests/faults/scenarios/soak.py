@@ -22,7 +22,7 @@ _WORST_S = 60.0
 _BACK_S = 30.0
 """Until whatever waited for the last strike's end is done."""
 _CALM_S = 60.0
-_IDLE_S = 60.0
+_IDLE_S = 90.0
 """Longer than anybody keeps a connection to a vendor or from a caller that is not used."""
 _LOOK_S = 2.0
 _REPLICATED = ("policy", "router", "provider-worker.anthropic", "audit-sink")
@@ -90,11 +90,11 @@ async def _calm(lab: Lab) -> dict[Life, Sample]:
 
 
 async def _looks(lab: Lab, seconds: float) -> list[dict[Life, Sample]]:
-    pooled = [lab.links["postgres"].port]
+    servers = {link.port: name for name, link in lab.links.items()}
     looks, until = list[dict[Life, Sample]](), monotonic() + seconds
     while monotonic() < until:
         pids = {name: pid for name in lab.service_names() if (pid := lab.services.pid(name))}
-        looks.append(look(pids, pooled))
+        looks.append(look(pids, servers, ["postgres"]))
         await lab.hold(_LOOK_S)
     return looks
 
@@ -104,7 +104,12 @@ def _note_growth(lab: Lab, first: dict[Life, Sample], last: dict[Life, Sample]) 
         lab.figures.note(f"rss_mb_{name}", late.rss_mb)
         if lab.thorough:
             lab.figures.at_most(f"rss_growth_{name}", late.rss_mb / early.rss_mb - 1, _GROWTH)
-            lab.figures.at_most(f"files_growth_{name}", late.files - early.files, 0)
+            lab.figures.at_most(f"files_growth_{name}", late.files.total() - early.files.total(), 0)
+            lab.figures.note(f"files_{name}", f"{_told(early)}; later {_told(late)}")
+
+
+def _told(sample: Sample) -> str:
+    return ", ".join(f"{number} {kind}" for kind, number in sorted(sample.files.items()))
 
 
 SCENARIOS = (
