@@ -40,10 +40,10 @@ def look(pids: Mapping[str, int], servers: Mapping[int, str], pooled: Collection
 
 def _files(process: psutil.Process, servers: Mapping[int, str], pooled: Collection[str]) -> Counter[str]:
     everything = process.num_fds()
-    connections = [at.raddr.port for at in process.net_connections("tcp") if at.raddr]
-    files = Counter(servers.get(port, "other connections") for port in connections)
-    files["other files"] = everything - len(connections)
-    return Counter({kind: number for kind, number in files.items() if kind not in pooled})
+    peers = [servers.get(at.raddr.port, "other connections") for at in process.net_connections("tcp") if at.raddr]
+    files = Counter(peer for peer in peers if peer not in pooled)
+    files["other files"] = everything - len(peers)
+    return files
 
 
 def level(loaded: Sequence[Mapping[Life, Sample]], at_rest: Sequence[Mapping[Life, Sample]]) -> dict[Life, Sample]:

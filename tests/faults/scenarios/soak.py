@@ -105,11 +105,7 @@ def _note_growth(lab: Lab, first: dict[Life, Sample], last: dict[Life, Sample]) 
         if lab.thorough:
             lab.figures.at_most(f"rss_growth_{name}", late.rss_mb / early.rss_mb - 1, _GROWTH)
             lab.figures.at_most(f"files_growth_{name}", late.files.total() - early.files.total(), 0)
-            lab.figures.note(f"files_{name}", f"{_told(early)}; later {_told(late)}")
-
-
-def _told(sample: Sample) -> str:
-    return ", ".join(f"{number} {kind}" for kind, number in sorted(sample.files.items()))
+            lab.figures.note(f"files_{name}", {"early": dict(early.files), "late": dict(late.files)})
 
 
 SCENARIOS = (
