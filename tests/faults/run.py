@@ -1,6 +1,7 @@
 """Strike a whole running system in every way it must survive, under load, and prove every promise afterwards.
 
-Progress goes to standard error, the figures to standard output. A full trial leaves its report in bench/reports/faults.
+Progress goes to standard error, the figures to standard output, what our own clients log meanwhile to a file beside the
+state of the trials. A full trial leaves its report in bench/reports/faults.
 Exit code 0 when everything was kept, 1 when a promise or a bar was missed, 2 for wrong arguments, 3 when the system
 could not be started.
 """
@@ -10,17 +11,20 @@ import argparse
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatch
 
 import msgspec
 from catalogue import SCENARIOS
+from lab.opened import STATE
 from lab.report import Result, shown, write
 from lab.scenario import Scenario
 from lab.trial import tried
 
 from allweather.local import foreground
 from allweather.local.errors import StackError
+from allweather.telemetry.logs import configure_logs
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -32,7 +36,8 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     seed = given.seed if given.seed is not None else random.SystemRandom().randrange(1_000_000)
     try:
-        results = [_one(scenario, seed, thorough=not given.short, as_json=given.json) for scenario in chosen]
+        with _clients_log():
+            results = [_one(scenario, seed, thorough=not given.short, as_json=given.json) for scenario in chosen]
     except StackError as problem:
         _say(str(problem))
         return 3
@@ -46,6 +51,15 @@ def _one(scenario: Scenario, seed: int, *, thorough: bool, as_json: bool) -> Res
     print(msgspec.json.encode(result).decode() if as_json else "\n".join(shown(result)), flush=True)
     _say(f"report: {file}")
     return result
+
+
+@contextmanager
+def _clients_log() -> Generator[None]:
+    """They tell every failed attempt to reach a broker that we have killed: apart, lest progress is lost among it."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    with (STATE / "clients.log").open("w") as log:
+        configure_logs("warning", stream=log, service="trials")
+        yield
 
 
 def _chosen(patterns: Sequence[str]) -> list[Scenario]:
